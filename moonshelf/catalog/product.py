@@ -54,7 +54,7 @@ class Product:
     title: str = ""
     images: tuple[bytes, ...] = ()
     category: tuple[str, ...] = ()
-    attributes: Mapping[str, tuple[str, ...]] = field(default=_NOTHING)
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _NOTHING)
     description: str = ""
     group: str = ""
     shop: str = ""

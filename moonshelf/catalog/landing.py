@@ -1,0 +1,158 @@
+"""Where a catalogue is written before it appears: beside its place, then renamed in one step.
+
+A new catalogue grows in a hidden folder beside ``path``; a further generation grows in a hidden
+folder inside the catalogue, and replacing the manifest is what makes it exist.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from moonshelf.catalog.manifest import GENERATION, MANIFEST, generation_name, read_manifest
+from moonshelf.errors import CatalogError, UsageError
+from moonshelf.files import fsync_folder, write_json_atomically
+
+LOCK = ".lock"
+
+
+class Landing:
+    """The folder one generation is written to, and how it becomes part of the catalogue.
+
+    Raises:
+        UsageError: ``path`` holds a catalogue and neither ``append`` nor ``replace`` was asked.
+        CatalogError: ``path`` holds something else, or another import is writing to it.
+    """
+
+    def __init__(self, path: Path, *, append: bool, replace: bool) -> None:
+        self.path = path.absolute()
+        self._lock: BinaryIO | None = None
+        exists = (self.path / MANIFEST).exists()
+        self.append, self._replace = append and exists, replace
+        _check_target(self.path, exists, append=append, replace=replace)
+        self.manifest: dict[str, Any] | None = None
+        if self.append:
+            self._lock = _locked(self.path)
+            self.manifest = read_manifest(self.path)
+            _sweep_inside(self.path, self.manifest)
+            number = 1 + max(int(g["folder"][-6:]) for g in self.manifest["generations"])
+            self.scratch = self.path / f".{generation_name(number)}.partial"
+            self.folder = self.scratch
+        else:
+            number = 1
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            _sweep_beside(self.path)
+            self.scratch = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
+            shutil.rmtree(self.scratch, ignore_errors=True)
+            self.folder = self.scratch / generation_name(number)
+        self.name = generation_name(number)
+        self.folder.mkdir(parents=True)
+
+    def publish(self, manifest: dict[str, Any]) -> None:
+        """Makes the generation exist, all at once."""
+        for file in self.folder.iterdir():
+            _fsync(file)
+        fsync_folder(self.folder)
+        if self.append:
+            self.folder.rename(self.path / self.name)
+            fsync_folder(self.path)
+            write_json_atomically(self.path / MANIFEST, manifest)
+            _drop_old_tables(self.path, self.name)
+            return
+        write_json_atomically(self.scratch / MANIFEST, manifest)
+        old = self.path.with_name(f".{self.path.name}.{os.getpid()}.old")
+        if self.path.exists() and self._replace:
+            self.path.rename(old)
+        try:
+            self.scratch.rename(self.path)
+        except OSError:
+            if old.exists():
+                old.rename(self.path)
+            raise
+        fsync_folder(self.path.parent)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def leave(self) -> None:
+        """Removes what was not published and lets others write."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def _check_target(path: Path, exists: bool, *, append: bool, replace: bool) -> None:
+    if append and replace:
+        raise UsageError("append and replace exclude each other", cure="choose one")
+    if exists and not (append or replace):
+        raise UsageError(
+            "there is a catalogue already",
+            where=str(path),
+            cure="add to it with --append, write it anew with --replace, or choose another folder",
+        )
+    if not exists and path.is_dir() and any(path.iterdir()):
+        raise CatalogError(
+            "the folder is not empty and holds no catalogue; nothing in it was touched",
+            where=str(path),
+            cure="choose another folder, or remove this one",
+        )
+    if path.exists() and not path.is_dir():
+        raise CatalogError("there is a file here", where=str(path), cure="choose another folder")
+
+
+def _locked(path: Path) -> BinaryIO:
+    file = (path / LOCK).open("wb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise CatalogError(
+            "another import is writing here", where=str(path), cure="wait until it has finished"
+        ) from error
+    return file
+
+
+def _sweep_inside(path: Path, manifest: dict[str, Any]) -> None:
+    """Removes what a killed import left: folders that no manifest names. The lock is held."""
+    named = {generation["folder"] for generation in manifest["generations"]}
+    for folder in path.iterdir():
+        plain = folder.name.removeprefix(".").removesuffix(".partial")
+        if GENERATION.fullmatch(plain) and folder.name not in named:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep_beside(path: Path) -> None:
+    """Removes scratch folders of imports that were killed: those whose process is gone."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.partial")
+    for folder in path.parent.iterdir():
+        if found := pattern.fullmatch(folder.name):
+            try:
+                os.kill(int(found.group(1)), 0)
+            except ProcessLookupError:
+                shutil.rmtree(folder, ignore_errors=True)
+            except (OSError, OverflowError):
+                continue
+
+
+def _drop_old_tables(path: Path, newest: str) -> None:
+    """The tables over all rows are written anew with each generation; older ones are garbage."""
+    for folder in path.iterdir():
+        if GENERATION.fullmatch(folder.name) and folder.name != newest:
+            for name in CURRENT_FILES:
+                with contextlib.suppress(OSError):
+                    (folder / name).unlink(missing_ok=True)
+
+
+CURRENT_FILES = ("ids.npy", "splits.npy", "query_splits.npy")
+
+
+def _fsync(file: Path) -> None:
+    handle = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

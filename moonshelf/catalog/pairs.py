@@ -1,0 +1,201 @@
+"""Which products belong together: pair sources for contrastive training. No torch.
+
+The paper (TR 3.4) says: positives are clicked, added and bought pairs from several entries. It
+leaves open how a pair is formed when a catalogue has no log. We chose three sources, each a list of
+catalogue rows [n, 2], all rows of the train split:
+
+* ``self``     (i, i): one product, seen through two views;
+* ``variant``  two products of one group (SPU): other colors, sizes, photos of one style;
+* ``session``  what one user bought, and what the same user bought next.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from moonshelf.catalog.product import View
+from moonshelf.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from moonshelf.catalog.store import Catalog
+
+DAY = 86_400
+PairSource = Literal["self", "variant", "session"]
+
+
+def self_pairs(rows: np.ndarray) -> np.ndarray:
+    """(i, i) of every row: int64 [n, 2]."""
+    return np.repeat(rows.astype(np.int64)[:, None], 2, axis=1)
+
+
+def variant_pairs(rows: np.ndarray, groups: np.ndarray, *, most: int = 4) -> np.ndarray:
+    """Pairs of rows that share a group: int64 [n, 2], each unordered pair at most once.
+
+    Args:
+        rows: catalogue rows to pair.
+        groups: group code of each of ``rows``; negative means "no group".
+        most: the members of a group stand in a ring, and each is paired with its next ``most``;
+            a group of k gives all its pairs while ``k <= 2 * most + 1``, else ``k * most``, so a
+            huge group does not drown the rest.
+    """
+    keep = groups >= 0
+    rows, groups = rows[keep].astype(np.int64), groups[keep]
+    order = np.argsort(groups, kind="stable")
+    rows, groups = rows[order], groups[order]
+    _, start, size = np.unique(groups, return_index=True, return_counts=True)
+    start, size = np.repeat(start, size), np.repeat(size, size)
+    place = np.arange(len(rows)) - start
+    found = []
+    for offset in range(1, most + 1):
+        # Across the ring's diameter both ends would see each other: one of them is enough.
+        one_way = (2 * offset < size) | ((2 * offset == size) & (place < offset))
+        partner = start + (place + offset) % size
+        found.append(np.stack([rows[one_way], rows[partner[one_way]]], axis=1))
+    return _concatenate(found)
+
+
+def session_pairs(
+    users: np.ndarray,
+    items: np.ndarray,
+    times: np.ndarray,
+    *,
+    window: int = 30 * DAY,
+    before: int | None = None,
+    following: int = 1,
+) -> np.ndarray:
+    """Pairs (bought, bought next by the same user): int64 [n, 2] of distinct items, once each.
+
+    Args:
+        users: user code of each purchase.
+        items: catalogue row of each purchase; negative for items that may not be trained on.
+            They still stand between their neighbors: "next" is next in what really happened.
+        times: unix seconds of each purchase.
+        window: largest number of seconds between the two purchases.
+        before: only purchases strictly before this time count, so that a later test period
+            stays unseen.
+        following: how many next purchases are paired with each.
+    """
+    if before is not None:
+        early = times < before
+        users, items, times = users[early], items[early], times[early]
+    order = np.lexsort((times, users))
+    users, items, times = users[order], items[order].astype(np.int64), times[order]
+    found = []
+    for offset in range(1, following + 1):
+        first, second = slice(None, -offset or None), slice(offset, None)
+        good = (
+            (users[first] == users[second])
+            & (times[second] - times[first] <= window)
+            & (items[first] >= 0)
+            & (items[second] >= 0)
+            & (items[first] != items[second])
+        )
+        found.append(np.stack([items[first][good], items[second][good]], axis=1))
+    pairs = _concatenate(found)
+    return np.unique(pairs, axis=0) if len(pairs) else pairs
+
+
+def catalog_pairs(
+    catalog: Catalog,
+    source: PairSource,
+    *,
+    most: int = 4,
+    window_days: float = 30,
+    before: str | int | None = None,
+    following: int = 1,
+) -> np.ndarray:
+    """The pairs of ``source`` in the train split of ``catalog``: int64 [n, 2] of rows.
+
+    Raises:
+        DataError: the catalogue has nothing to form such pairs from.
+    """
+    rows = np.asarray(catalog.split_rows("train"), dtype=np.int64)
+    if source == "self":
+        pairs = self_pairs(rows)
+        lack = "has no products in the train split"
+    elif source == "variant":
+        pairs = variant_pairs(rows, group_codes(catalog)[rows], most=most)
+        lack = "has no two train products of one group"
+    elif source == "session":
+        users, items, times = _purchases(catalog, rows)
+        cut = unix_time(before) if before is not None else None
+        window = round(window_days * DAY)
+        pairs = session_pairs(users, items, times, window=window, before=cut, following=following)
+        lack = f"has no user with two train purchases within {window_days:g} days"
+    else:
+        raise UsageError(f"unknown pair source {source!r}", cure="choose self, variant or session")
+    if not len(pairs):
+        raise DataError(
+            lack, where=str(catalog.path), cure=f"leave the {source!r} term out of the recipe"
+        )
+    return pairs
+
+
+def usable_pairs(catalog: Catalog, pairs: np.ndarray, query: View, item: View) -> np.ndarray:
+    """Those of ``pairs`` whose two products have the modalities their views feed.
+
+    ``t`` needs a title, ``i`` a picture, ``mm`` at least one of the two.
+    """
+    return pairs[usable_rows(catalog, query)[pairs[:, 0]] & usable_rows(catalog, item)[pairs[:, 1]]]
+
+
+def usable_rows(catalog: Catalog, view: View) -> np.ndarray:
+    """bool [N]: whether a row can be seen through ``view``."""
+    text = pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(catalog.column("title")), ""), False)
+    image = pc.fill_null(pc.greater(catalog.column("image_count"), 0), False)
+    has_text, has_image = _numpy(text).astype(bool), _numpy(image).astype(bool)
+    return {View.TEXT: has_text, View.IMAGE: has_image, View.BOTH: has_text | has_image}[View(view)]
+
+
+def group_codes(catalog: Catalog) -> np.ndarray:
+    """int64 [N]: a number per group; -1 where a product belongs to none."""
+    groups = pc.dictionary_encode(catalog.column("group"), null_encoding="encode")
+    if isinstance(groups, pa.ChunkedArray):
+        groups = groups.unify_dictionaries().combine_chunks()
+        groups = groups.chunk(0) if isinstance(groups, pa.ChunkedArray) else groups
+    codes = np.array(groups.indices, dtype=np.int64)
+    names = groups.dictionary.to_pylist()
+    nobody = [code for code, name in enumerate(names) if not name]
+    codes[np.isin(codes, nobody)] = -1
+    return codes
+
+
+def unix_time(moment: str | int) -> int:
+    """``"2020-09-16"`` (UTC midnight, or an ISO time) or unix seconds -> unix seconds."""
+    if isinstance(moment, int):
+        return moment
+    try:
+        parsed = datetime.datetime.fromisoformat(moment)
+    except ValueError as error:
+        raise UsageError(
+            f"{moment!r} is not a date", cure="write e.g. before = '2020-09-16'"
+        ) from error
+    return int(parsed.replace(tzinfo=parsed.tzinfo or datetime.UTC).timestamp())
+
+
+def _purchases(catalog: Catalog, train: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    events = catalog.events()
+    events = events.filter(pc.equal(pc.cast(events["kind"], pa.string()), "purchase"))
+    ids = catalog.column("id").cast(pa.string()).combine_chunks()
+    items = pc.index_in(pc.cast(events["item"], pa.string()), value_set=ids)
+    rows = _numpy(pc.fill_null(items, -1)).astype(np.int64)
+    rows[~np.isin(rows, train)] = -1
+    users = events["user"].cast(pa.string()).combine_chunks().dictionary_encode()
+    if isinstance(users, pa.ChunkedArray):
+        users = users.combine_chunks()
+    return np.asarray(users.indices), rows, _numpy(events["time"]).astype(np.int64)
+
+
+def _numpy(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
+    if isinstance(column, pa.ChunkedArray):
+        return column.to_numpy()
+    return column.to_numpy(zero_copy_only=False)
+
+
+def _concatenate(parts: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(parts) if parts else np.empty((0, 2), dtype=np.int64)

@@ -1,0 +1,72 @@
+"""``moonshelf embed``: a catalogue and a run in, a searchable store out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from moonshelf.cli.console import Console, duration
+
+NAME = "embed"
+HELP = "Embeds what the store does not hold yet; interrupted, it goes on when run again."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_folder", metavar="RUN", type=Path, help="run or encoder folder")
+    parser.add_argument("--catalog", metavar="DIR", type=Path, required=True, help="the catalogue")
+    parser.add_argument("--to", metavar="STORE", type=Path, required=True, help="store folder")
+    parser.add_argument(
+        "--view", choices=("t", "i", "mm"), default="mm", help="what is fed (default: mm)"
+    )
+    parser.add_argument(
+        "--fields",
+        default="title",
+        help="text fields, comma-separated: title,category,attributes,description",
+    )
+    parser.add_argument("--batch-size", type=int, help="items at once (default: the encoder's)")
+    parser.add_argument("--shard-rows", type=int, default=2048, help="items a shard (2048)")
+    parser.add_argument(
+        "--index",
+        choices=("auto", "exact", "lance"),
+        default="auto",
+        help="search engine; auto: exact below 50,000 items, then lance",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from moonshelf.catalog.store import Catalog
+    from moonshelf.center.embed import embed_catalog
+    from moonshelf.center.index import choose_engine
+    from moonshelf.encoder import load_encoder
+
+    console = Console.of(args)
+    choose_engine(args.index, 0)  # before the seconds that loading takes
+    catalog = Catalog.open(args.catalog)
+    encoder = load_encoder(args.run_folder)
+    with console.progress("embedding") as progress:
+        store = embed_catalog(
+            encoder,
+            catalog,
+            args.to,
+            view=args.view,
+            run=args.run_folder,
+            fields=tuple(name.strip() for name in args.fields.split(",") if name.strip()),
+            shard_rows=args.shard_rows,
+            batch_size=args.batch_size,
+            index=args.index,
+            progress=progress,
+        )
+    counts, times = store.manifest["counts"], store.manifest["times"]
+    if store.manifest["index_note"]:
+        console.note(f"note: {store.manifest['index_note']}")
+    if counts["failed"]:
+        console.note(f"{counts['failed']:,} items have no vector: {args.to / 'failed.jsonl'}")
+    rate = counts["embedded"] / times["embed_seconds"] if times["embed_seconds"] > 0 else 0.0
+    console.say(
+        f"{args.to}: {counts['items']:,} items, {counts['embedded']:,} embedded now "
+        f"({rate:,.0f}/s), {counts['reused']:,} kept, {counts['failed']:,} failed; "
+        f"view {store.view}, width {store.dim}, index {store.manifest['index']}; "
+        f"{duration(times['finished'] - times['began'])}"
+    )
+    console.result({"store": args.to, **store.manifest})
+    return 0

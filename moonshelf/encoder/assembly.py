@@ -1,0 +1,175 @@
+"""Build, save and load encoders; the version that stamps every vector store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from moonshelf.encoder.backbone import (
+    build_tiny,
+    load_pretrained,
+    refuse_problems,
+    skeleton,
+)
+from moonshelf.encoder.base import FORMAT, Encoder
+from moonshelf.encoder.config import EncoderConfig, FastConfig, VlmConfig
+from moonshelf.encoder.fast import FastEncoder
+from moonshelf.encoder.text import TextTokenizer, train_tokenizer
+from moonshelf.encoder.vision_language import VisionLanguageEncoder
+from moonshelf.errors import CheckpointError
+
+
+def build_encoder(
+    config: VlmConfig | FastConfig, texts: Iterable[str] = (), *, seed: int = 0
+) -> Encoder:
+    """A new encoder: pretrained where ``config.path`` is set, else random from ``seed``.
+
+    Args:
+        texts: training-split text; only tiny and fast models read it, to train their tokenizer.
+
+    Raises:
+        CheckpointError: the pretrained weights do not match. DataError: no text to learn from.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if isinstance(config, FastConfig):
+            return FastEncoder(config, train_tokenizer(texts, config.vocabulary))
+        if config.path is None:
+            tokenizer = train_tokenizer(texts, config.tiny.vocabulary)
+            return VisionLanguageEncoder(config, build_tiny(config, tokenizer), tokenizer)
+        return _pretrained(config)
+
+
+def _pretrained(config: VlmConfig) -> Encoder:
+    backbone = load_pretrained(config)
+    tokenizer = TextTokenizer.load(_file_of(config, "tokenizer.json").parent)
+    if config.readout == "emb":
+        new = tokenizer.add_control_token("<|emb|>")
+        _grow_embeddings(backbone, new)
+    settings = json.loads(_file_of(config, "preprocessor_config.json").read_text())
+    return VisionLanguageEncoder(
+        config, backbone, tokenizer, settings["image_mean"], settings["image_std"]
+    )
+
+
+def _file_of(config: VlmConfig, name: str) -> Path:
+    """A file of a checkpoint folder, or of a hub repository (downloaded to the library's cache)."""
+    local = Path(str(config.path))
+    if local.is_dir():
+        if not (local / name).is_file():
+            raise CheckpointError(f"{name} is missing", where=str(local), cure="copy the whole folder")
+        return local / name
+    from huggingface_hub import hf_hub_download
+
+    return Path(hf_hub_download(str(config.path), name, revision=config.revision))
+
+
+def _grow_embeddings(backbone: Any, token: int) -> None:
+    """Room for ``token``, which starts as the mean embedding (methods.md 6.9)."""
+    table = backbone.get_input_embeddings()
+    if token >= table.num_embeddings:
+        backbone.resize_token_embeddings(token + 1, mean_resizing=False)
+        table = backbone.get_input_embeddings()
+    with torch.no_grad():
+        table.weight[token] = table.weight[:token].mean(dim=0)
+
+
+def load_encoder(folder: Path | str) -> Encoder:
+    """The encoder of a run folder or of an encoder folder, in evaluation mode.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, or any weight is missing, unexpected or of
+            another shape; names file, weight and cure.
+    """
+    folder = encoder_folder(folder)
+    described = _description(folder)
+    try:
+        config = TypeAdapter(EncoderConfig).validate_python(described["config"])
+    except ValidationError as error:
+        raise CheckpointError(
+            f"encoder.json has a config of another version: {error.errors()[0]['msg']}",
+            where=str(folder),
+            cure="load it with the Moonshelf version that wrote it",
+        ) from error
+    tokenizer = TextTokenizer.load(folder / "tokenizer")
+    if isinstance(config, FastConfig):
+        encoder: Encoder = FastEncoder(config, tokenizer)
+    else:
+        backbone = skeleton(config, _transformers_config(described["backbone"]))
+        encoder = VisionLanguageEncoder(
+            config, backbone, tokenizer, described["picture_mean"], described["picture_std"]
+        )
+    _load_weights(encoder, folder / "model.safetensors")
+    return encoder.eval()
+
+
+def encoder_folder(folder: Path | str) -> Path:
+    """``folder`` itself or its ``encoder/``, whichever holds ``encoder.json``."""
+    folder = Path(folder)
+    for candidate in (folder, folder / "encoder"):
+        if (candidate / "encoder.json").is_file():
+            return candidate
+    raise CheckpointError(
+        "no encoder here (encoder.json not found)",
+        where=str(folder),
+        cure="give the folder that moonshelf train wrote, after training has finished",
+    )
+
+
+def encoder_version(folder: Path | str) -> str:
+    """16 hex digits of the content of config, weights and tokenizer: equal means equal vectors."""
+    folder = encoder_folder(folder)
+    digest = hashlib.sha256()
+    for name in ("encoder.json", "model.safetensors", "tokenizer/tokenizer.json"):
+        with (folder / name).open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    file = folder / "encoder.json"
+    try:
+        described = json.loads(file.read_text())
+    except ValueError as error:
+        raise CheckpointError(
+            f"encoder.json is damaged: {error}", where=str(file), cure="copy the folder again"
+        ) from error
+    if described.get("format") != FORMAT:
+        raise CheckpointError(
+            f"encoder format {described.get('format')!r}, this version reads {FORMAT}",
+            where=str(file),
+            cure="load it with the Moonshelf version that wrote it",
+        )
+    return described
+
+
+def _transformers_config(described: dict[str, Any]) -> Any:
+    from transformers import AutoConfig
+
+    return AutoConfig.for_model(**described)
+
+
+def _load_weights(encoder: Encoder, file: Path) -> None:
+    try:
+        found = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"weights cannot be read: {error}", where=str(file), cure="copy the folder again"
+        ) from error
+    wanted = encoder.state_dict()
+    shared = found.keys() & wanted.keys()
+    problems = {
+        "missing": sorted(wanted.keys() - found.keys()),
+        "unexpected": sorted(found.keys() - wanted.keys()),
+        "of another shape": sorted(k for k in shared if found[k].shape != wanted[k].shape),
+    }
+    refuse_problems(problems, str(file))
+    encoder.load_state_dict(found, strict=True, assign=True)

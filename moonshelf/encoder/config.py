@@ -1,0 +1,125 @@
+"""What an encoder is made of: typed configs that a recipe states and a checkpoint keeps.
+
+Two kinds share one protocol (:class:`moonshelf.encoder.base.Encoder`):
+
+* ``vlm``: a multimodal LLM of a Qwen-VL class, loaded from a checkpoint (``path``) or built tiny
+  from ``tiny``; methods.md 3.2 and 4.3.
+* ``fast``: a plain dual encoder (convolutions on a wavelet input, bag of words), the control arm,
+  a teacher for distillation and the quick start.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors: a typo in a recipe must not train another model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PictureConfig(Strict):
+    """The canvas that pictures are fitted to (aspect kept, padded white).
+
+    ``height`` and ``width`` fix one grid for all pictures. With both 0 every picture keeps its own
+    grid, between ``min_pixels`` and ``max_pixels`` (what pretrained Qwen-VL checkpoints expect).
+    """
+
+    height: int = Field(96, ge=0, le=4096)
+    width: int = Field(64, ge=0, le=4096)
+    min_pixels: int = Field(64 * 64, ge=1)
+    max_pixels: int = Field(448 * 448, ge=1)
+    per_product: int = Field(1, ge=1, le=16)
+
+    @property
+    def fixed(self) -> bool:
+        return self.height > 0 and self.width > 0
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> PictureConfig:
+        if (self.height > 0) != (self.width > 0):
+            raise ValueError("height and width are both set, or both 0 (each picture its own grid)")
+        return self
+
+
+class StemConfig(Strict):
+    """Convolutions on a Haar-wavelet input in place of the patch embedding.
+
+    ``width`` is the channel count of the first stage; each later stage halves the grid and doubles
+    it. ``blocks`` are residual blocks a stage.
+    """
+
+    width: int = Field(24, ge=4)
+    blocks: tuple[int, ...] = (1, 1, 1, 1)
+
+
+class TinyConfig(Strict):
+    """A small random model of the same classes as the real checkpoints (feasibility.md 1 to 3)."""
+
+    family: Literal["qwen3_vl", "qwen2_5_vl"] = "qwen3_vl"
+    vocabulary: int = Field(4096, ge=300)
+    width: int = Field(256, ge=16)
+    layers: int = Field(2, ge=1)
+    heads: int = Field(4, ge=1)
+    kv_heads: int = Field(2, ge=1)
+    feed_forward: int = Field(512, ge=16)
+    patch: int = Field(16, ge=2)
+    vision_width: int = Field(192, ge=16)
+    vision_depth: int = Field(0, ge=0)
+    vision_heads: int = Field(4, ge=1)
+    deepstack: tuple[int, ...] = ()
+    stem: StemConfig | None = StemConfig()
+    zero_init_residual: bool = True
+
+
+class VlmConfig(Strict):
+    """A multimodal LLM encoder. ``path`` (folder or hub name) wins over ``tiny``."""
+
+    kind: Literal["vlm"] = "vlm"
+    path: str | None = None
+    revision: str | None = None
+    tiny: TinyConfig = TinyConfig()
+    pictures: PictureConfig = PictureConfig()
+    max_text_tokens: int = Field(48, ge=1)
+    attention: Literal["bidirectional", "causal"] = "bidirectional"
+    readout: Literal["mean", "balanced", "last", "emb"] = "mean"
+    vision_markers: bool = False
+    dim: int | None = Field(256, description="export width; None keeps the model's own width")
+    pack: int = Field(48, ge=0, description="tokens a packed row; 0 puts one product in a row")
+    attention_kernel: Literal["eager", "sdpa"] = "eager"
+    compile_layers: bool = False
+
+    @model_validator(mode="after")
+    def _canvas_fits_patches(self) -> VlmConfig:
+        if self.path is not None:
+            return self
+        block = 2 * self.tiny.patch
+        sides = (self.pictures.height, self.pictures.width)
+        if self.pictures.fixed and any(side % block for side in sides):
+            raise ValueError(f"picture sides {sides} are not multiples of {block} (2 patches)")
+        if self.tiny.stem is not None and 2 ** len(self.tiny.stem.blocks) != self.tiny.patch:
+            raise ValueError(
+                f"{len(self.tiny.stem.blocks)} stem stages reduce by "
+                f"{2 ** len(self.tiny.stem.blocks)}, but the patch is {self.tiny.patch}"
+            )
+        if self.tiny.stem is not None and not self.pictures.fixed:
+            raise ValueError("a convolutional stem needs a fixed canvas: set height and width")
+        return self
+
+
+class FastConfig(Strict):
+    """Convolutional picture tower and bag-of-words text tower, one vector space."""
+
+    kind: Literal["fast"] = "fast"
+    vocabulary: int = Field(4096, ge=300)
+    width: int = Field(256, ge=16)
+    stem: StemConfig = StemConfig()
+    pictures: PictureConfig = PictureConfig()
+    max_text_tokens: int = Field(48, ge=1)
+    dim: int = Field(256, ge=8)
+
+
+EncoderConfig = Annotated[VlmConfig | FastConfig, Field(discriminator="kind")]

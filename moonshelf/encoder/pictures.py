@@ -1,0 +1,95 @@
+"""Pictures to model input: a fixed canvas for tiny models, or each picture's own grid.
+
+The patch order is that of the Qwen-VL processors: patches of one merge block are neighbours
+(methods.md 2; parity with the library's own image processor is tested).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from moonshelf.catalog.images import decode_picture, open_picture
+from moonshelf.encoder.config import PictureConfig
+
+if TYPE_CHECKING:
+    from moonshelf.catalog.product import Picture
+
+
+def to_canvas(pictures: Sequence[Picture], config: PictureConfig) -> Tensor:
+    """``uint8 [P, H, W, 3]`` on the fixed canvas; arrays of the right size pass as they are."""
+    height, width = config.height, config.width
+    out = np.empty((len(pictures), height, width, 3), np.uint8)
+    for k, picture in enumerate(pictures):
+        if isinstance(picture, bytes):
+            out[k] = decode_picture(picture, height, width)
+        elif picture.shape == (height, width, 3) and picture.dtype == np.uint8:
+            out[k] = picture
+        else:
+            raise ValueError(
+                f"decoded picture {k} is {picture.dtype} {picture.shape}, "
+                f"expected uint8 ({height}, {width}, 3)"
+            )
+    return torch.from_numpy(out)
+
+
+def own_grid(picture: Picture, config: PictureConfig, factor: int) -> Tensor:
+    """``uint8 [H, W, 3]`` with both sides multiples of ``factor`` and the area in bounds."""
+    from PIL import Image
+
+    image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else open_picture(picture)
+    height, width = fitting_size(
+        image.height, image.width, factor, config.min_pixels, config.max_pixels
+    )
+    resized = image.resize((width, height), Image.Resampling.BICUBIC)
+    return torch.from_numpy(np.array(resized, np.uint8))
+
+
+def fitting_size(
+    height: int, width: int, factor: int, min_pixels: int, max_pixels: int
+) -> tuple[int, int]:
+    """The sides nearest to the picture's own that are multiples of ``factor``, with the area
+    scaled into ``[min_pixels, max_pixels]``. Never below one block a side."""
+    h, w = (max(factor, round(side / factor) * factor) for side in (height, width))
+    if h * w > max_pixels:
+        scale = math.sqrt(height * width / max_pixels)
+        h, w = (max(factor, math.floor(s / scale / factor) * factor) for s in (height, width))
+    elif h * w < min_pixels:
+        scale = math.sqrt(min_pixels / (height * width))
+        h, w = (math.ceil(s * scale / factor) * factor for s in (height, width))
+    return h, w
+
+
+def normalize(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """``uint8 [P, H, W, 3]`` to float ``[P, 3, H, W]``, channels-last in memory.
+
+    ``mean`` and ``std`` (``[3]``) are on the 0..1 scale."""
+    scaled = (pixels.float() / 255.0 - mean) / std
+    return scaled.permute(0, 3, 1, 2)
+
+
+def patchify(pixels: Tensor, patch: int, temporal: int, merge: int) -> Tensor:
+    """``[P, 3, H, W]`` to ``[P * gh * gw, 3 * temporal * patch * patch]`` in merge-block order.
+
+    A still picture is repeated ``temporal`` times, as the library's processor does."""
+    p, c, height, width = pixels.shape
+    gh, gw = height // patch, width // patch
+    blocks = pixels.reshape(p, c, gh // merge, merge, patch, gw // merge, merge, patch)
+    blocks = blocks.permute(0, 2, 5, 3, 6, 1, 4, 7)  # picture, block y/x, merge y/x, c, patch y/x
+    blocks = blocks.unsqueeze(6).expand(*blocks.shape[:6], temporal, patch, patch)
+    return blocks.reshape(p * gh * gw, c * temporal * patch * patch)
+
+
+def unpatchify(
+    patches: Tensor, gh: int, gw: int, patch: int, temporal: int, merge: int
+) -> Tensor:
+    """The inverse of :func:`patchify` for pictures of one grid: ``[P, 3, gh*patch, gw*patch]``."""
+    p = patches.shape[0] // (gh * gw)
+    blocks = patches.reshape(p, gh // merge, gw // merge, merge, merge, 3, temporal, patch, patch)
+    blocks = blocks[:, :, :, :, :, :, 0].permute(0, 5, 1, 3, 6, 2, 4, 7)
+    return blocks.reshape(p, 3, gh * patch, gw * patch)

@@ -1,0 +1,162 @@
+"""The product encoder of the MOON papers: picture -> ViT -> projector -> LLM <- title; readout.
+
+    picture -> visual -> [V, D] -+
+                                 +-> language model -> H -> readout -> head -> r in R^d, unit
+    title   -> tokens -> [T, D] -+
+
+The paper says (methods.md 3.2): all parts trainable, causal attention made bidirectional, last layer
+mean-pooled. It leaves open: template tokens, how several pictures enter, the export width. We chose:
+pictures first in display order, only picture and title tokens in the mean, an optional linear head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from moonshelf.catalog.product import Content
+from moonshelf.encoder.base import Batch, Encoder, check_contents
+from moonshelf.encoder.config import VlmConfig
+from moonshelf.encoder.pictures import normalize, own_grid, patchify, to_canvas
+from moonshelf.encoder.pooling import pool
+from moonshelf.encoder.sequence import Tokens, attention_mask, pack
+from moonshelf.encoder.text import TextTokenizer
+
+
+class VisionLanguageEncoder(Encoder):
+    """A Qwen-VL backbone with a readout.
+
+    Args:
+        backbone: a ``Qwen3VLModel`` or ``Qwen2_5_VLModel``.
+        mean, std: picture normalization per channel on the 0..1 scale.
+    """
+
+    config: VlmConfig
+
+    def __init__(
+        self,
+        config: VlmConfig,
+        backbone: nn.Module,
+        tokenizer: TextTokenizer,
+        mean: Sequence[float] = (0.5, 0.5, 0.5),
+        std: Sequence[float] = (0.5, 0.5, 0.5),
+    ) -> None:
+        super().__init__()
+        self.config, self.tokenizer = config, tokenizer
+        self.backbone: Any = backbone
+        vision, width = backbone.config.vision_config, backbone.config.text_config.hidden_size  # pyright: ignore
+        self.patch, self.merge = vision.patch_size, vision.spatial_merge_size
+        self.temporal = vision.temporal_patch_size
+        self.head = nn.Linear(width, config.dim, bias=False) if config.dim else nn.Identity()
+        self.dim = config.dim or width
+        self.register_buffer("mean", torch.tensor(mean), persistent=False)
+        self.register_buffer("std", torch.tensor(std), persistent=False)
+        self.picture_mean, self.picture_std = tuple(mean), tuple(std)
+        self._ids = {
+            "pad": backbone.config.text_config.pad_token_id or 0,  # pyright: ignore
+            "image": tokenizer.id("<|image_pad|>"),
+            "start": tokenizer.id("<|vision_start|>"),
+            "end": tokenizer.id("<|vision_end|>"),
+        }
+        self._emb = tokenizer.id("<|emb|>") if config.readout == "emb" else None
+        if config.compile_layers:
+            for layer in self.backbone.language_model.layers:
+                layer.compile()
+
+    # ---- CPU side ------------------------------------------------------------------------------
+
+    def collate(self, contents: Sequence[Content]) -> Batch:
+        check_contents(contents)
+        shown = [c.images[: self.pictures.per_product] for c in contents]
+        pictures, grids = self._picture_tensors([p for images in shown for p in images])
+        merged = iter([(h // self.merge, w // self.merge) for h, w in grids])
+        texts = self.tokenizer.encode(
+            [c.text or "" for c in contents], self.config.max_text_tokens
+        )
+        products = [self._tokens(images, ids, merged) for images, ids in zip(shown, texts, strict=True)]
+        return pictures | pack(products, self.config.pack, self._ids["pad"])
+
+    def _tokens(self, images: Sequence[Any], ids: list[int], grids: Any) -> Tokens:
+        tokens = Tokens()
+        markers = (self._ids["start"], self._ids["end"]) if self.config.vision_markers else None
+        for _ in images:
+            tokens.add_picture(next(grids), self._ids["image"], markers)
+        tokens.add_text(ids)
+        if self._emb is not None:
+            tokens.add_control(self._emb)
+        return tokens
+
+    def _picture_tensors(self, pictures: list[Any]) -> tuple[Batch, list[tuple[int, int]]]:
+        """Canvas: ``pixels uint8 [P, H, W, 3]``; own grids: ``patches [n, 3*t*p*p]``. Both with
+        ``grid int64 [P, 3]`` (time, patch rows, patch columns)."""
+        if not pictures:
+            return {}, []
+        factor = self.patch * self.merge
+        if self.pictures.fixed:
+            shape = (self.pictures.height // self.patch, self.pictures.width // self.patch)
+            grids = [shape] * len(pictures)
+            batch = {"pixels": to_canvas(pictures, self.pictures)}
+        else:
+            sized = [own_grid(p, self.pictures, factor) for p in pictures]
+            grids = [(p.shape[0] // self.patch, p.shape[1] // self.patch) for p in sized]
+            batch = {"patches": torch.cat([self._patches(p[None].cpu()) for p in sized])}
+        batch["grid"] = torch.tensor([(1, h, w) for h, w in grids])
+        return batch, grids
+
+    def _patches(self, pixels: Tensor) -> Tensor:
+        mean, std = self.mean.to(pixels.device), self.std.to(pixels.device)  # pyright: ignore
+        return patchify(normalize(pixels, mean, std), self.patch, self.temporal, self.merge)
+
+    # ---- tensor side ---------------------------------------------------------------------------
+
+    def forward(self, batch: Batch) -> Tensor:
+        hidden = self.hidden_states(batch)
+        return F.normalize(self.head(pool(hidden, batch, self.config.readout)).float(), dim=-1)
+
+    def hidden_states(self, batch: Batch) -> Tensor:
+        """Last hidden states ``[R, C, D]`` of the packed rows."""
+        language = self.backbone.language_model
+        embeds = language.embed_tokens(batch["input_ids"])
+        extra: dict[str, Any] = {}
+        if "grid" in batch:
+            features, levels = self.visual_tokens(batch)
+            order = torch.argsort(batch["visual_at"])
+            at = batch["visual_at"][order]
+            flat = embeds.reshape(-1, embeds.shape[-1]).index_copy(
+                0, at, features[order].to(embeds.dtype)
+            )
+            embeds = flat.reshape(embeds.shape)
+            if levels:
+                mask = torch.zeros(len(flat), dtype=torch.bool, device=flat.device)
+                mask[at] = True
+                extra["visual_pos_masks"] = mask.reshape(batch["input_ids"].shape)
+                extra["deepstack_visual_embeds"] = [level[order] for level in levels]
+        causal = self.config.attention == "causal"
+        mask = attention_mask(batch["segment"], causal=causal, dtype=embeds.dtype)
+        return language(
+            inputs_embeds=embeds,
+            attention_mask=mask,
+            position_ids=batch["position_ids"],
+            use_cache=False,
+            **extra,
+        ).last_hidden_state
+
+    def visual_tokens(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
+        """Merged visual tokens ``[n, D]`` in picture order, and the DeepStack levels of the same
+        shape (Qwen3-VL; empty elsewhere)."""
+        patches = batch["patches"] if "patches" in batch else self._patches(batch["pixels"])
+        weight = next(self.backbone.visual.parameters())
+        out = self.backbone.visual(patches.to(weight.dtype), grid_thw=batch["grid"])
+        return out.pooler_output, list(getattr(out, "deepstack_features", None) or [])
+
+    def _describe(self) -> dict[str, object]:
+        config = self.backbone.config.to_dict()
+        return {
+            "backbone": {k: v for k, v in config.items() if k != "_name_or_path"},
+            "picture_mean": list(self.picture_mean),
+            "picture_std": list(self.picture_std),
+        }

@@ -1,0 +1,310 @@
+"""InfoNCE, streaming and exact: the loss of every alignment stage.
+
+    the paper says   L = -log( e^{s(q,p)/tau} / ( e^{s(q,p)/tau} + sum_n keep_n e^{s(q,n)/tau} ) )
+                     with in-batch negatives, extra ones from a queue and hard ones (methods.md 2)
+    leaves open      tau, the masks, how weights normalize
+    we chose         tau 0.05 unless given; the masks of :class:`KeepOut`; a weighted *mean*, so
+                     weights say how much a pair matters, not how large a step is
+
+Row i of ``query`` belongs to row ``offset + i`` of ``item``; all other items are its negatives, as
+are the extra ones. :func:`info_nce` contrasts each query with the items, and
+:func:`symmetric_info_nce` averages that with the other direction. Both go over tiles of the score
+matrix (:mod:`moonshelf.objectives.streaming`); :func:`info_nce_dense` is the same loss the plain
+way, to read and to test against.
+
+Shape letters: B rows, N items, K extra items, d vector width.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from moonshelf.errors import UsageError
+from moonshelf.objectives.masks import KeepOut, LabelMask
+from moonshelf.objectives.streaming import Plan, StreamingInfoNCE
+
+__all__ = ["Contrast", "KeepOut", "info_nce", "info_nce_dense", "symmetric_info_nce"]
+
+TILE = 1024
+"""Rows and columns of a tile: two of them, 8 MiB in float32, stay in a desktop's L3 cache."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contrast:
+    """A contrastive loss and what it saw on the way. All are scalars; only ``loss`` has a graph.
+
+    Across ranks or chunks of rows it combines as ``sum(loss * weight) / sum(weight)``.
+
+    Attributes:
+        loss: weighted mean over pairs, in nats.
+        weight: the sum of weights it is the mean of (B without weights).
+        accuracy: share of queries whose positive beats every kept negative; a tie is a miss.
+        masked_share: share of the negative pairs (of both directions) that were kept out.
+        positive_similarity: mean over the positive pairs.
+        negative_similarity: mean over the kept negatives of the direction query -> item; 0
+            where there are none.
+    """
+
+    loss: Tensor
+    weight: Tensor
+    accuracy: Tensor
+    masked_share: Tensor
+    positive_similarity: Tensor
+    negative_similarity: Tensor
+
+    def figures(self) -> dict[str, float]:
+        """Everything as plain numbers, for a log."""
+        return {name: float(getattr(self, name)) for name in self.__slots__}
+
+
+def info_nce(
+    query: Tensor,
+    item: Tensor,
+    temperature: float | Tensor = 0.05,
+    *,
+    keep_out: KeepOut | None = None,
+    weights: Tensor | None = None,
+    extra_items: Tensor | None = None,
+    offset: int = 0,
+    tile: int = TILE,
+    compute_dtype: torch.dtype | None = None,
+) -> Contrast:
+    """Query -> item, in memory that grows with B + N, not with B x N.
+
+    Gradients reach ``query``, ``item``, ``extra_items`` and ``temperature`` (once: there is no
+    second derivative). Autocast does not reach inside. With items gathered from all ranks, pass
+    the local queries and ``offset``; call it once more with the sides swapped for the other
+    direction.
+
+    Args:
+        query: [B, d], unit rows for the margin and the reported similarities to be cosines.
+        item: [N, d], N >= offset + B.
+        temperature: tau, a float or a scalar tensor, which may be learnable.
+        keep_out: pairs that are no negatives; None keeps every pair in.
+        weights: [B], >= 0, of the pairs; constants. All zero gives loss 0 and zero gradients.
+        extra_items: [K, d], further negatives of every query (queue, hard negatives).
+        offset: row of ``item`` that belongs to query 0.
+        tile: rows and columns computed at a time.
+        compute_dtype: of the matrix products: float32 (float64 for float64 input) unless
+            bfloat16 is asked for, which rounds the scores themselves to 8 bits. Sums are always
+            kept in at least float32.
+
+    Raises:
+        UsageError: no pairs, shapes that do not fit, a temperature that is not positive and
+            finite, negative or non-finite weights.
+    """
+    checked = _check(query, item, temperature, keep_out, weights, extra_items, offset)
+    return _stream(checked, symmetric=False, tile=tile, compute_dtype=compute_dtype)
+
+
+def symmetric_info_nce(
+    query: Tensor,
+    item: Tensor,
+    temperature: float | Tensor = 0.05,
+    *,
+    keep_out: KeepOut | None = None,
+    weights: Tensor | None = None,
+    extra_items: Tensor | None = None,
+    offset: int = 0,
+    tile: int = TILE,
+    compute_dtype: torch.dtype | None = None,
+) -> Contrast:
+    """The mean of query -> item and item -> query; arguments as in :func:`info_nce`.
+
+    Each item with a query of its own is contrasted with all B queries; extra items, and items
+    outside ``offset : offset + B``, are negatives of the queries only.
+    """
+    checked = _check(query, item, temperature, keep_out, weights, extra_items, offset)
+    return _stream(checked, symmetric=True, tile=tile, compute_dtype=compute_dtype)
+
+
+def info_nce_dense(
+    query: Tensor,
+    item: Tensor,
+    temperature: float | Tensor = 0.05,
+    *,
+    keep_out: KeepOut | None = None,
+    weights: Tensor | None = None,
+    extra_items: Tensor | None = None,
+    offset: int = 0,
+    symmetric: bool = False,
+) -> Contrast:
+    """The loss as written down, with the whole score matrix and a boolean mask, in the dtype of
+    its input: slow and large, to read and to test the streaming one against."""
+    it = _check(query, item, temperature, keep_out, weights, extra_items, offset)
+    count = len(query)
+    every = item if extra_items is None else torch.cat([item, extra_items])
+    similarity = query @ every.T
+    rows = torch.arange(count, device=query.device)
+    positive = similarity[rows, rows + offset]
+
+    keep = _dense_labels(it, len(every))
+    allowed = math.inf if it.keep_out.margin is None else it.keep_out.margin
+    to_items = keep & (similarity <= positive[:, None] + allowed)
+    own = slice(offset, offset + count)
+    to_queries = keep[:, own] & (similarity[:, own] <= positive[None, :] + allowed)
+    to_items[rows, rows + offset] = to_queries[rows, rows] = True
+
+    scores = similarity * it.inverse
+    loss = (_log_sum_exp(scores, to_items, dim=1) - positive * it.inverse) @ it.share
+    if symmetric:
+        back = (_log_sum_exp(scores[:, own], to_queries, dim=0) - positive * it.inverse) @ it.share
+        loss = 0.5 * (loss + back)
+
+    with torch.no_grad():
+        negatives = to_items.clone()
+        negatives[rows, rows + offset] = False
+        masked, pairs = (~to_items).sum(), count * (len(every) - 1)
+        if symmetric:
+            masked, pairs = masked + (~to_queries).sum(), pairs + count * (count - 1)
+        highest = similarity.masked_fill(~negatives, -math.inf).amax(1)
+        return Contrast(
+            loss=loss,
+            weight=it.weight,
+            accuracy=(positive > highest + _rounding(query, item[own])).double().mean(),
+            masked_share=masked.double() / max(pairs, 1),
+            positive_similarity=positive.detach().double().mean(),
+            negative_similarity=(similarity * negatives).sum().double()
+            / negatives.sum().clamp(min=1),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    query: Tensor
+    item: Tensor
+    extra: Tensor | None
+    inverse: Tensor
+    keep_out: KeepOut
+    share: Tensor
+    weight: Tensor
+    offset: int
+
+
+def _stream(
+    it: _Checked, symmetric: bool, tile: int, compute_dtype: torch.dtype | None
+) -> Contrast:
+    usual = torch.float64 if it.query.dtype == torch.float64 else torch.float32
+    compute = compute_dtype or usual
+    if compute not in (torch.float32, torch.float64, torch.bfloat16):
+        raise UsageError(
+            f"compute_dtype is {compute}", cure="choose float32, float64 or bfloat16, or leave it"
+        )
+    if tile < 1:
+        raise UsageError(f"tile is {tile}, expected at least 1", cure=f"leave it at {TILE}")
+    extra = 0 if it.extra is None else len(it.extra)
+    labelled = any(
+        labels is not None
+        for labels in (it.keep_out.item_ids, it.keep_out.groups, it.keep_out.queries)
+    )
+    plan = Plan(
+        share=it.share.to(torch.float64 if compute == torch.float64 else torch.float32),
+        symmetric=symmetric,
+        offset=it.offset,
+        mask=LabelMask(it.keep_out, len(it.query), it.offset, extra) if labelled else None,
+        margin=it.keep_out.margin,
+        tile=tile,
+        compute=compute,
+    )
+    loss, facts = StreamingInfoNCE.apply(it.query, it.item, it.extra, it.inverse, plan)
+    return Contrast(loss, it.weight, *facts.unbind())
+
+
+def _check(
+    query: Tensor,
+    item: Tensor,
+    temperature: float | Tensor,
+    keep_out: KeepOut | None,
+    weights: Tensor | None,
+    extra: Tensor | None,
+    offset: int,
+) -> _Checked:
+    """The arguments of every loss here, checked, with the weights normalized."""
+    for name, side in (("query", query), ("item", item), ("extra_items", extra)):
+        if side is None:
+            continue
+        if side.ndim != 2 or not side.is_floating_point() or side.shape[1] != query.shape[-1]:
+            raise UsageError(
+                f"{name} is {side.dtype} {list(side.shape)}, expected floating point "
+                f"[rows, {query.shape[-1] if query.ndim else 'd'}]",
+                cure="give vectors of one width, one a row",
+            )
+    count = len(query)
+    if not count:
+        raise UsageError("there are no positive pairs: query has 0 rows", cure="skip such a batch")
+    if not 0 <= offset <= len(item) - count:
+        raise UsageError(
+            f"{count} queries at offset {offset} need items {offset}..{offset + count - 1}, "
+            f"but there are {len(item)}",
+            cure="row i of query belongs to row offset + i of item",
+        )
+    keep_out = keep_out or KeepOut(margin=None)
+    keep_out.check(count, len(item), 0 if extra is None else len(extra))
+    share, weight = _shares(weights, query)
+    inverse = _inverse(temperature, query)
+    return _Checked(query, item, extra, inverse, keep_out, share, weight, offset)
+
+
+def _inverse(temperature: float | Tensor, query: Tensor) -> Tensor:
+    """1 / temperature as a scalar tensor that keeps the graph of a learnable one."""
+    if isinstance(temperature, Tensor):
+        if temperature.numel() != 1 or not temperature.is_floating_point():
+            raise UsageError(
+                f"temperature is {temperature.dtype} {list(temperature.shape)}, expected a scalar",
+                cure="pass a float or a floating point tensor of one element",
+            )
+        inverse = 1 / temperature.reshape(()).to(query.device)
+    else:
+        dtype = torch.float64 if query.dtype == torch.float64 else torch.float32
+        number = float(temperature)
+        inverse = torch.tensor(1 / number if number else math.inf, dtype=dtype, device=query.device)
+    given, used = float(torch.as_tensor(temperature).detach()), float(inverse.detach())
+    if not (math.isfinite(given) and 0 < used < math.inf):
+        raise UsageError(
+            f"temperature is {given}, expected a positive finite number",
+            cure="learn its logarithm, and clamp that, so that it cannot leave the range",
+        )
+    return inverse
+
+
+def _shares(weights: Tensor | None, query: Tensor) -> tuple[Tensor, Tensor]:
+    """(weights over their sum [B], the sum)."""
+    dtype = torch.float64 if query.dtype == torch.float64 else torch.float32
+    if weights is None:
+        weights = torch.ones(len(query), dtype=dtype, device=query.device)
+    if tuple(weights.shape) != (len(query),) or weights.requires_grad:
+        raise UsageError(
+            f"weights are {list(weights.shape)}, requires_grad={weights.requires_grad}, "
+            f"expected constants [{len(query)}]",
+            cure="give one number a row, detached",
+        )
+    weights = weights.to(query.device, dtype)
+    if not bool((torch.isfinite(weights) & (weights >= 0)).all()):
+        raise UsageError(
+            "weights have negative or non-finite entries", cure="give numbers >= 0, one a row"
+        )
+    total = weights.sum()
+    return weights / torch.where(total > 0, total, 1), total
+
+
+def _dense_labels(it: _Checked, columns: int) -> Tensor:
+    """[B, columns] bool: False where the label rules keep a pair out."""
+    count = len(it.query)
+    keep = torch.ones(count, columns, dtype=torch.bool, device=it.query.device)
+    for entries, labels in it.keep_out.relations(count, it.offset, columns - len(it.item)):
+        for row, label in entries.tolist():
+            keep[row] &= labels != label
+    return keep
+
+
+def _log_sum_exp(scores: Tensor, keep: Tensor, dim: int) -> Tensor:
+    return scores.masked_fill(~keep, -math.inf).logsumexp(dim)
+
+
+def _rounding(query: Tensor, item: Tensor) -> Tensor:
+    """[B], what two ways to sum one product may differ by: closer than that is a tie."""
+    return 16 * torch.finfo(query.dtype).eps * query.norm(dim=1) * item.norm(dim=1)

@@ -1,0 +1,115 @@
+"""Preparing the steps to come in a thread, while the main thread computes."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor, nn
+
+from moonshelf.training.gradcache import Batch, passes
+
+
+@dataclass(frozen=True)
+class Work:
+    """One step of a stage: what to collate, and which catalogue rows it is about.
+
+    ``rows`` [sides, B] are catalogue rows; ``about`` is whatever the stage's own loss needs.
+    ``sides[k]`` are the mini-batches of side k as functions that collate them; each may be
+    called twice (GradCache) and from another thread, and gives the same both times.
+    """
+
+    step: int
+    label: str
+    rows: np.ndarray
+    sides: Sequence[Sequence[Callable[[], Batch]]]
+    about: Any = None
+
+    @property
+    def counts(self) -> list[int]:
+        return [len(side) for side in self.sides]
+
+
+class Stage(Protocol):
+    """What the loop asks of a stage."""
+
+    name: str
+
+    def work(self, step: int) -> Work:
+        """The work of ``step``: a pure function; called from the preparing thread."""
+        ...
+
+    def embed(self, batch: Batch) -> Tensor:
+        """Vectors [b, d] of one collated mini-batch."""
+        ...
+
+    def loss(self, work: Work, *vectors: Tensor) -> tuple[Tensor, Mapping[str, float | Tensor]]:
+        """Scalar loss of all vectors of a step, and parts to report."""
+        ...
+
+    def modules(self) -> Mapping[str, nn.Module]:
+        """Everything with weights: trained, saved, resumed."""
+        ...
+
+
+class Ahead:
+    """Plans and collates in a thread while the main thread computes; order and content are the
+    stage's alone, so it changes nothing but the time. At most two mini-batches wait."""
+
+    def __init__(self, stage: Stage, first: int, end: int | None, depth: int = 2) -> None:
+        self.waited = 0.0
+        self._stage, self._first, self._end = stage, first, end
+        self._ready: queue.Queue[Any] = queue.Queue(maxsize=depth)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._prepare, name="moonshelf-ahead", daemon=True)
+
+    def __enter__(self) -> Ahead:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def next_step(self) -> tuple[Work, Iterator[Batch]]:
+        """The coming step's work, and its mini-batches in the order GradCache needs them."""
+        work = self._take()
+        return work, (self._take() for _ in range(sum(work.counts) * passes(work.counts)))
+
+    def _take(self) -> Any:
+        start = time.perf_counter()
+        found = self._ready.get()
+        self.waited += time.perf_counter() - start
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    def _prepare(self) -> None:
+        try:
+            step = self._first
+            while self._end is None or step < self._end:
+                work = self._stage.work(step)
+                if not self._put(work):
+                    return
+                for _ in range(passes(work.counts)):
+                    for side in work.sides:
+                        for collate in side:
+                            if not self._put(collate()):
+                                return
+                step += 1
+        except BaseException as error:
+            self._put(error)
+
+    def _put(self, value: Any) -> bool:
+        while not self._stop.is_set():
+            try:
+                self._ready.put(value, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False

@@ -1,0 +1,74 @@
+"""A quick look at retrieval on the val split while training; never a reported figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from moonshelf.catalog.pairs import usable_rows
+from moonshelf.catalog.product import View
+from moonshelf.encoder.base import Encoder
+from moonshelf.errors import DataError
+from moonshelf.training.checkpoint import random_states, restore_random_states
+from moonshelf.training.contents import ContentSource
+
+
+class Validator:
+    """Query view -> item view over one small gallery of val products, for each of ``directions``.
+
+    Products whose text occurs once only: others have no single right answer.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        source: ContentSource,
+        directions: Sequence[tuple[View, View]],
+        *,
+        items: int,
+        seed: int,
+        bf16: bool,
+    ) -> None:
+        self._encoder, self._source, self._bf16 = encoder, source, bf16
+        self.directions = list(dict.fromkeys(directions))
+        catalog = source.catalog
+        rows = np.asarray(catalog.split_rows("val"), dtype=np.int64)
+        for view in {view for pair in self.directions for view in pair}:
+            rows = rows[usable_rows(catalog, view)[rows]]
+        if len(rows):
+            _, first, count = np.unique(
+                np.array(source.texts(rows)), return_index=True, return_counts=True
+            )
+            rows = rows[first[count == 1]]
+        if len(rows) < 10:
+            raise DataError(
+                f"the val split has {len(rows)} products fit for validation, 10 are needed",
+                where=str(catalog.path),
+                cure="set validate_every=0 or give the catalogue a val split",
+            )
+        self.rows = np.sort(np.random.default_rng((seed, 5)).permutation(rows)[:items])
+
+    def __call__(self) -> Mapping[str, float]:
+        """``val/t-i/R@1`` and so on, in percent; leaves random states as they were."""
+        states = random_states()
+        views = sorted({view for pair in self.directions for view in pair})
+        vectors = {
+            view: self._encoder.embed(self._source(self.rows, view), bf16=self._bf16)
+            for view in views
+        }
+        restore_random_states(states)
+        found: dict[str, float] = {}
+        for query, item in self.directions:
+            rank = diagonal_ranks(torch.from_numpy(vectors[query] @ vectors[item].T))
+            for k in (1, 10):
+                found[f"val/{query}-{item}/R@{k}"] = 100 * float((rank <= k).double().mean())
+        return found
+
+
+def diagonal_ranks(scores: torch.Tensor) -> torch.Tensor:
+    """Rank of ``scores[i, i]`` in row i, ties at their middle (methods.md 8.2): float [N]."""
+    own = scores.diagonal()[:, None]
+    equal = (scores == own).sum(1) - 1
+    return 1 + (scores > own).sum(1) + equal / 2

@@ -1,0 +1,98 @@
+"""Real checkpoint folders load strictly and give the library's own hidden states."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from moonshelf.catalog.product import Content
+from moonshelf.encoder import VlmConfig, build_encoder, load_encoder
+from moonshelf.encoder.sequence import IMAGE
+from moonshelf.errors import CheckpointError
+from tests.unit.encoder.conftest import photo
+
+OWN_GRID = {"height": 0, "width": 0, "min_pixels": 256, "max_pixels": 64 * 64}
+
+
+def config_for(checkpoint: Path, **changes: object) -> VlmConfig:
+    settings = {"attention": "causal", "vision_markers": True, "dim": None, "pictures": OWN_GRID}
+    return VlmConfig(path=str(checkpoint), **(settings | changes))  # type: ignore[arg-type]
+
+
+def test_hidden_states_equal_the_stock_forward(checkpoint: Path) -> None:
+    encoder = build_encoder(config_for(checkpoint, pack=0)).eval()
+    content = Content("blue denim shirt men", (photo(1, 48, 32), photo(2, 32, 64)))
+    batch = encoder.collate([content])
+    with torch.no_grad():
+        ours = encoder.hidden_states(batch)  # type: ignore[operator]
+        stock = encoder.backbone(  # type: ignore[operator]
+            input_ids=batch["input_ids"],
+            attention_mask=torch.ones_like(batch["input_ids"]),
+            pixel_values=batch["patches"],
+            image_grid_thw=batch["grid"],
+            mm_token_type_ids=(batch["kinds"] == IMAGE).int(),
+        ).last_hidden_state
+    torch.testing.assert_close(ours, stock, rtol=1e-5, atol=1e-5)
+
+
+def test_batched_vision_attention_equals_the_loop(checkpoint: Path) -> None:
+    encoder = build_encoder(config_for(checkpoint, pack=0)).eval()
+    contents = [Content(None, (photo(k, 48, 32),)) for k in range(5)]
+    together = torch.from_numpy(encoder.embed(contents))
+    alone = torch.cat([torch.from_numpy(encoder.embed([c])) for c in contents])
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
+
+
+def test_emb_token_starts_as_the_mean_embedding(checkpoint: Path) -> None:
+    encoder = build_encoder(config_for(checkpoint, readout="emb"))
+    assert encoder.embed([Content("red lamp")]).shape == (1, encoder.dim)
+
+
+def test_round_trip_of_a_pretrained_encoder(checkpoint: Path, tmp_path: Path) -> None:
+    encoder = build_encoder(config_for(checkpoint)).eval()
+    contents = [Content("red lamp", (photo(0, 32, 32),)), Content("mug")]
+    before = encoder.embed(contents)
+    after = load_encoder(encoder.save(tmp_path / "saved")).embed(contents)
+    assert (before == after).all()
+
+
+def broken_copy(checkpoint: Path, folder: Path, **changes: torch.Tensor | None) -> Path:
+    shutil.copytree(checkpoint, folder)
+    weights = load_file(folder / "model.safetensors")
+    for name, value in changes.items():
+        key = next(k for k in weights if k.endswith(name.replace("__", ".")))
+        del weights[key]
+        if value is not None:
+            weights[key] = value
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def test_a_missing_tensor_is_an_error(checkpoint: Path, tmp_path: Path) -> None:
+    folder = broken_copy(checkpoint, tmp_path / "c", layers__0__mlp__up_proj__weight=None)
+    with pytest.raises(CheckpointError, match=r"1 missing .*layers\.0\.mlp\.up_proj\.weight"):
+        build_encoder(config_for(folder))
+
+
+def test_an_unexpected_tensor_is_an_error(checkpoint: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoint, tmp_path / "c")
+    weights = load_file(folder / "model.safetensors")
+    weights["model.language_model.layers.0.extra.weight"] = torch.ones(3)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"1 unexpected .*extra\.weight"):
+        build_encoder(config_for(folder))
+
+
+def test_another_model_type_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(CheckpointError, match="'bert' is not supported"):
+        build_encoder(VlmConfig(path=str(tmp_path)))
+
+
+def test_a_missing_folder_names_the_cure(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="give a folder with config.json"):
+        build_encoder(VlmConfig(path=str(tmp_path / "nothing")))
