@@ -166,10 +166,10 @@ def _value(text: str) -> Any:
 
 
 def _explain(model: type[BaseModel], detail: Any) -> tuple[str, str]:
-    path = tuple(detail["loc"])
-    key = ".".join(str(part) for part in path) or "settings"
+    path, known = _follow(model, detail["loc"])
+    key = ".".join(path) or "settings"
     if detail["type"] == "extra_forbidden":
-        return f"unknown key {key!r}", closest(str(path[-1]), _keys_at(model, path[:-1]))
+        return f"unknown key {key!r}", closest(path[-1], known)
     if detail["type"] == "missing":
         return f"key {key!r} is missing", f"give {key} a value"
     got = repr(detail["input"])
@@ -178,17 +178,39 @@ def _explain(model: type[BaseModel], detail: Any) -> tuple[str, str]:
     return f"{key}: {message[0].lower()}{message[1:]}, got {got}", f"change {key}"
 
 
-def _keys_at(model: type[BaseModel], path: Sequence[Any]) -> set[str]:
-    """Field names a table at ``path`` may have; follows tables, lists and tagged unions."""
-    models = {model}
-    for part in path:
-        inner: set[type[BaseModel]] = set()
-        for one in models:
-            if part in one.model_fields:
-                inner |= _models_in(one.model_fields[part].annotation)
-        # A dict key, list place or union tag does not change which models may follow.
-        models = inner or models
-    return {name for one in models for name in one.model_fields}
+def _follow(model: type[BaseModel], location: Sequence[Any]) -> tuple[list[str], set[str]]:
+    """The dotted path a user wrote, and the field names of the table its last part stands in.
+
+    pydantic's location also names the member of a tagged union it tried (``encoder.fast.width``);
+    that is no key of the file, and says which members' fields may follow.
+    """
+    path: list[str] = []
+    here, next_tables = {model}, {model}
+    for part in map(str, location):
+        tagged = {one for one in next_tables if part in _tags(one)}
+        if len(next_tables) > 1 and tagged:
+            next_tables = tagged
+            continue
+        path.append(part)
+        here = next_tables
+        inner = {
+            found
+            for one in here
+            if part in one.model_fields
+            for found in _models_in(one.model_fields[part].annotation)
+        }
+        # A key of a free table, or a place in a list, does not change which fields may follow.
+        next_tables = inner or here
+    return path, {name for one in here for name in one.model_fields}
+
+
+def _tags(model: type[BaseModel]) -> set[str]:
+    return {
+        str(value)
+        for found in model.model_fields.values()
+        if typing.get_origin(found.annotation) is typing.Literal
+        for value in typing.get_args(found.annotation)
+    }
 
 
 def _models_in(annotation: Any) -> set[type[BaseModel]]:

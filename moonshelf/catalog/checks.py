@@ -114,7 +114,9 @@ def _texts(value: Any, name: str) -> None:
 
 def _attributes(value: Any) -> None:
     if not isinstance(value, Mapping):
-        raise DataError(f"attributes are {type(value).__name__}, expected a mapping", cure="")
+        raise DataError(
+            f"attributes are {type(value).__name__}, expected a mapping", cure="map keys to values"
+        )
     if len(value) > MAX_ENTRIES:
         raise DataError(f"attributes have {len(value):,} keys", cure=f"keep to {MAX_ENTRIES:,}")
     for key, values in value.items():

@@ -71,7 +71,7 @@ def load_array(path: Path, dtype: np.dtype, rows: int | None = None) -> np.ndarr
     """A one-dimensional array, memory-mapped, of a known type and length."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # NumPy parses the header as Python text: any error may come
         raise damaged(path, str(error)) from error
     if array.dtype != dtype or array.ndim != 1 or (rows is not None and len(array) != rows):
         raise damaged(path, f"it holds {array.dtype} {array.shape}")
@@ -80,3 +80,13 @@ def load_array(path: Path, dtype: np.dtype, rows: int | None = None) -> np.ndarr
 
 def damaged(path: Path, what: str) -> CatalogError:
     return CatalogError(f"is damaged: {what[:200]}", where=str(path), cure=AGAIN)
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Writes what :func:`load_array` maps. ``np.save`` would lose the reason of a failed write
+    (a full disk among them), because it writes behind Python's back."""
+    array = np.ascontiguousarray(array)
+    with path.open("xb") as file:
+        header = np.lib.format.header_data_from_array_1_0(array)
+        np.lib.format.write_array_header_2_0(file, header)
+        file.write(array.view(np.uint8).data)

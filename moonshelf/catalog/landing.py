@@ -81,6 +81,9 @@ class Landing:
         """Removes what was not published and lets others write."""
         shutil.rmtree(self.scratch, ignore_errors=True)
         if self._lock is not None:
+            # What the manifest on disk does not name was not published, however far it came.
+            with contextlib.suppress(CatalogError):
+                _sweep_inside(self.path, read_manifest(self.path))
             self._lock.close()
             self._lock = None
 

@@ -6,6 +6,7 @@ generation folders, so a catalogue is either the old one or the new one at any m
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 from collections.abc import Iterable
@@ -62,6 +63,35 @@ def named_files(manifest: dict[str, Any]) -> Iterable[tuple[str, dict[str, Any]]
     yield manifest["current"]["folder"], manifest["current"]["files"]
 
 
+def extended(
+    before: dict[str, Any] | None,
+    generation: dict[str, Any],
+    current: dict[str, Any],
+    content: Any,
+) -> dict[str, Any]:
+    """The manifest of a catalogue with one more generation.
+
+    Args:
+        before: the manifest so far; None for a new catalogue.
+        generation: what is added: folder, files, batches, counts, source.
+        current: the files with the tables over all rows; they lie in the new generation's folder.
+        content: a running hash over all that the generation brings; the fingerprint also covers
+            what was there before.
+    """
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    older = before["generations"] if before else []
+    content.update(before["fingerprint"].encode() if before else b"")
+    return {
+        "kind": KIND,
+        "format": FORMAT,
+        "created": before["created"] if before else now,
+        "fingerprint": content.hexdigest(),
+        "generations": [*older, {**generation, "created": now}],
+        "current": {"folder": generation["folder"], "files": current},
+        **{name: generation[name] + (before[name] if before else 0) for name in COUNTS},
+    }
+
+
 def file_facts(path: Path, *, hashed: bool = True) -> dict[str, Any]:
     """Size and BLAKE2b of a file. Picture shards go unhashed: each picture has its own hash."""
     facts: dict[str, Any] = {"bytes": path.stat().st_size}
@@ -89,8 +119,9 @@ def _check_shape(manifest: Any, file: Path) -> None:
             f"has format {manifest.get('format')!r}, this version reads {FORMAT}",
             "use the version of moonshelf that wrote it, or import again",
         )
-    if not isinstance(manifest.get("fingerprint"), str):
-        raise refuse("has no fingerprint")
+    for name in ("fingerprint", "created"):
+        if not isinstance(manifest.get(name), str):
+            raise refuse(f"has no {name}")
     if not isinstance(manifest.get("generations"), list) or not manifest["generations"]:
         raise refuse("names no generation")
     if not all(_is_count(manifest.get(name)) for name in COUNTS):

@@ -12,7 +12,7 @@ catalogue rows [n, 2], all rows of the train split:
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -136,30 +136,17 @@ def catalog_pairs(
     return pairs
 
 
-def usable_pairs(catalog: Catalog, pairs: np.ndarray, query: View, item: View) -> np.ndarray:
-    """Those of ``pairs`` whose two products have the modalities their views feed.
-
-    ``t`` needs a title, ``i`` a picture, ``mm`` at least one of the two.
-    """
-    return pairs[usable_rows(catalog, query)[pairs[:, 0]] & usable_rows(catalog, item)[pairs[:, 1]]]
-
-
 def usable_rows(catalog: Catalog, view: View) -> np.ndarray:
     """bool [N]: whether a row can be seen through ``view``."""
-    text = pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(catalog.column("title")), ""), False)
-    image = pc.fill_null(pc.greater(catalog.column("image_count"), 0), False)
-    has_text, has_image = _numpy(text).astype(bool), _numpy(image).astype(bool)
+    trimmed = pc.call_function("utf8_trim_whitespace", [catalog.column("title")])
+    has_text = _numpy(pc.call_function("not_equal", [trimmed, ""])) == True  # noqa: E712 (nulls)
+    has_image = _numpy(catalog.column("image_count")) > 0
     return {View.TEXT: has_text, View.IMAGE: has_image, View.BOTH: has_text | has_image}[View(view)]
 
 
 def group_codes(catalog: Catalog) -> np.ndarray:
     """int64 [N]: a number per group; -1 where a product belongs to none."""
-    groups = pc.dictionary_encode(catalog.column("group"), null_encoding="encode")
-    if isinstance(groups, pa.ChunkedArray):
-        groups = groups.unify_dictionaries().combine_chunks()
-        groups = groups.chunk(0) if isinstance(groups, pa.ChunkedArray) else groups
-    codes = np.array(groups.indices, dtype=np.int64)
-    names = groups.dictionary.to_pylist()
+    codes, names = _encoded(catalog.column("group"))
     nobody = [code for code, name in enumerate(names) if not name]
     codes[np.isin(codes, nobody)] = -1
     return codes
@@ -180,15 +167,28 @@ def unix_time(moment: str | int) -> int:
 
 def _purchases(catalog: Catalog, train: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     events = catalog.events()
-    events = events.filter(pc.equal(pc.cast(events["kind"], pa.string()), "purchase"))
-    ids = catalog.column("id").cast(pa.string()).combine_chunks()
-    items = pc.index_in(pc.cast(events["item"], pa.string()), value_set=ids)
-    rows = _numpy(pc.fill_null(items, -1)).astype(np.int64)
-    rows[~np.isin(rows, train)] = -1
-    users = events["user"].cast(pa.string()).combine_chunks().dictionary_encode()
-    if isinstance(users, pa.ChunkedArray):
-        users = users.combine_chunks()
-    return np.asarray(users.indices), rows, _numpy(events["time"]).astype(np.int64)
+    kinds, kind_names = _encoded(events["kind"])
+    purchase = [code for code, name in enumerate(kind_names) if name == "purchase"]
+    bought = np.isin(kinds, purchase)
+    items, ids = _encoded(events["item"])
+    usable = np.zeros(len(catalog), dtype=bool)
+    usable[train] = True
+    row_of = catalog.find_rows(ids) if ids else np.empty(0, dtype=np.int64)
+    row_of = np.where((row_of >= 0) & usable[row_of], row_of, -1)
+    users, _ = _encoded(events["user"])
+    times = _numpy(events["time"]).astype(np.int64)
+    return users[bought], row_of[items[bought]], times[bought]
+
+
+def _encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Any]]:
+    """int64 [n] codes (-1 for null), and what each code stands for."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    column = column.unify_dictionaries()
+    if not column.num_chunks:
+        return np.empty(0, dtype=np.int64), []
+    parts = [_numpy(chunk.indices.fill_null(-1)) for chunk in column.chunks]
+    return np.concatenate(parts).astype(np.int64), column.chunk(0).dictionary.to_pylist()
 
 
 def _numpy(column: pa.ChunkedArray | pa.Array) -> np.ndarray:

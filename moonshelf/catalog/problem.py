@@ -1,4 +1,4 @@
-"""What a reader hands over besides records: a bad row, or a record that knows where it came from."""
+"""What a reader hands over besides records: a bad row, or a record that knows its place."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from moonshelf.catalog.blobs import picture_hash
 from moonshelf.catalog.generation import Generation, damaged, load_array
@@ -34,6 +34,8 @@ COLUMNS = (
     *("id", "title", "category", "attributes", "description", "group", "shop", "price", "time"),
     *("split", "image_count", "content_hash"),
 )
+
+pc: Any = pyarrow.compute  # its functions are made as it loads: no checker sees them
 
 
 class Catalog:
@@ -53,7 +55,7 @@ class Catalog:
         self._picture_starts = [0, *accumulate(g.pictures for g in self._generations)]
         self._events: pa.Table | None = None
         current = path / manifest["current"]["folder"]
-        self._index = load_array(current / "ids.npy", SLOT)
+        self.index = load_array(current / "ids.npy", SLOT)
         self._splits = load_array(current / "splits.npy", np.dtype(np.uint8), manifest["products"])
         self._query_splits = load_array(
             current / "query_splits.npy", np.dtype(np.uint8), manifest["queries"]
@@ -142,7 +144,7 @@ class Catalog:
     def find_rows(self, names: Iterable[str]) -> np.ndarray:
         """int64 [n]: the rows of ids, -1 where there is no such product."""
         names = list(names)
-        rows = find_candidates(self._index, hash_ids(names))
+        rows = find_candidates(self.index, hash_ids(names))
         rows[rows >= len(self)] = -1
         known = np.flatnonzero(rows >= 0)
         ids = self.column("id").take(pa.array(rows[known])).to_pylist() if len(known) else []
@@ -241,9 +243,15 @@ class Catalog:
                 positives, grades = tuple(row.pop("positives")), tuple(row.pop("grades"))
                 split_name = self._split(int(code))
                 found.append(
-                    Query(**row, images=images, positives=positives, grades=grades, split=split_name)
+                    Query(
+                        **row, images=images, positives=positives, grades=grades, split=split_name
+                    )
                 )
         return found
+
+    def product_splits(self) -> np.ndarray:
+        """uint8 [N]: the place in ``SPLITS`` of each product's split."""
+        return np.asarray(self._splits)
 
     def query_splits(self) -> np.ndarray:
         """uint8 [Q]: the place in ``SPLITS`` of each query's split."""
@@ -289,7 +297,7 @@ class Catalog:
                 raise damaged(self.path, f"the bytes of picture {number} were changed")
 
     def _find(self, name: str) -> int:
-        return find(self._index, name, lambda row: row < len(self) and self._id(row) == name)
+        return find(self.index, name, lambda row: row < len(self) and self._id(row) == name)
 
     def _id(self, row: int) -> str:
         batch, k = self._locate(row)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from moonshelf.catalog.blobs import HASH_BYTES
+from moonshelf.catalog.product import Product
 
 BATCH_ROWS = 16_384
 BATCH_CHARS = 64_000_000  # a batch ends early here, so that its 32-bit offsets never overflow
@@ -48,6 +51,41 @@ EVENTS = pa.schema(
         ("price", pa.float64()),
     ]
 )
+
+
+def product_row(product: Product, images: list[int], content: bytes) -> tuple[Any, ...]:
+    """A product in the order of ``PRODUCTS``; its split lies in a table of its own."""
+    return (
+        product.id,
+        product.title,
+        list(product.category),
+        [(key, list(values)) for key, values in product.attributes.items()],
+        product.description,
+        product.group,
+        product.shop,
+        None if product.price is None else float(product.price),
+        product.time,
+        images,
+        content,
+    )
+
+
+def content_digest(product: Product, pictures: Sequence[bytes]) -> bytes:
+    """16 bytes over all that an encoder may see of a product: equal content, equal digest.
+    ``pictures`` are the hashes of its pictures."""
+    attributes = [[key, list(values)] for key, values in product.attributes.items()]
+    texts = [product.title, list(product.category), attributes, product.description]
+    seen = [*texts, [digest.hex() for digest in pictures]]
+    return blake2b(json.dumps(seen).encode(), digest_size=HASH_BYTES).digest()
+
+
+def text_length(product: Product) -> int:
+    """About how many characters a product's row takes."""
+    values = sum(len(v) for values in product.attributes.values() for v in values)
+    keys = sum(map(len, product.attributes))
+    path = sum(map(len, product.category))
+    short = len(product.group) + len(product.shop)
+    return len(product.title) + len(product.description) + short + values + keys + path
 
 
 class TableWriter:

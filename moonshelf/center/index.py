@@ -22,7 +22,7 @@ from moonshelf.center.filters import Filter
 from moonshelf.center.table import Table
 from moonshelf.errors import StoreError, UsageError
 
-EXACT_BELOW = 50_000  # items; ranking_and_serving.md, section 4
+EXACT_BELOW = 50_000  # items: an exact query costs some 2 ms of a core, and nothing to build
 ENGINES = ("auto", "exact", "lance")
 LANCE_CURE = 'pip install "moonshelf[index]"'
 _URL = re.compile(r"(exact)://|(lance)://(indexes/\d{6}-lance)")

@@ -13,7 +13,13 @@ from moonshelf.center.table import Table
 
 TILE_ROWS = 8192
 QUERY_ROWS = 256
+# A matrix product may give equal vectors scores that differ in the last bit, depending on their
+# place in the tile. What is this close to the k-th score is kept and scored again, alike for all.
+TIE = np.float32(2e-6)
+MAX_TIES = 1024  # per query, so that a catalogue of copies cannot fill the memory
 CACHE_BYTES = 256 << 20  # float32 copies of tables up to this size are kept between searches
+
+Kept = tuple[np.ndarray, np.ndarray, np.ndarray]  # parallel: query, row, score
 
 
 class ExactIndex:
@@ -68,39 +74,34 @@ class ExactIndex:
         """Keeps per query the rows that still can be among the best ``k``; the floor of the kept
         scores rises from tile to tile, so later tiles add only a handful."""
         total = len(self._table.vectors) if rows is None else len(rows)
-        queries = np.arange(len(vectors))
         floor = np.full(len(vectors), -np.inf, np.float32)
-        kept_query = np.zeros(0, np.int64)
-        kept_row, kept_score = np.zeros(0, np.int64), np.zeros(0, np.float32)
+        kept: Kept = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)
         for start in range(0, total, TILE_ROWS):
             stop = min(start + TILE_ROWS, total)
             scores = vectors @ self._tile(start, stop, rows).T
             if start == 0 and stop > k:
-                floor = np.partition(scores, -k, axis=1)[:, -k]
-                query, place = np.nonzero(scores >= floor[:, None])
-            else:  # a later row that only equals the floor loses the tie to the earlier one
-                full = np.bincount(kept_query, minlength=len(vectors)) >= k
-                bar = np.where(full, floor, -np.inf)
-                query, place = np.nonzero(scores > bar[:, None])
+                floor = np.partition(scores, -k, axis=1)[:, -k] - TIE
+            query, place = np.nonzero(scores >= floor[:, None])
             if not len(query):
                 continue
             row = place + start if rows is None else rows[place + start]
-            kept_query = np.concatenate([kept_query, query])
-            kept_row = np.concatenate([kept_row, row])
-            kept_score = np.concatenate([kept_score, scores[query, place]])
-            kept_query, kept_row, kept_score = _best(kept_query, kept_row, kept_score, k)
-            ends = np.searchsorted(kept_query, queries, side="right") - 1
-            floor = np.where(ends >= 0, kept_score[np.maximum(ends, 0)], -np.inf)
-        borders = np.searchsorted(kept_query, np.arange(len(vectors) + 1))
-        return [kept_row[borders[q] : borders[q + 1]] for q in range(len(vectors))]
+            found = (query, row, scores[query, place])
+            kept, floor = _best(
+                [np.concatenate(p) for p in zip(kept, found, strict=True)], floor, k
+            )
+        borders = np.searchsorted(kept[0], np.arange(len(vectors) + 1))
+        return [kept[1][borders[q] : borders[q + 1]] for q in range(len(vectors))]
 
 
-def _best(
-    query: np.ndarray, row: np.ndarray, score: np.ndarray, k: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The ``k`` best of every query, ordered by query, then score (high first), then row."""
+def _best(parts: list[np.ndarray], floor: np.ndarray, k: int) -> tuple[Kept, np.ndarray]:
+    """The ``k`` best of every query and what ties with the last of them, ordered by query, then
+    score (high first), then row; and the score below which nothing matters any more."""
+    query, row, score = parts
     order = np.lexsort((row, -score, query))
     query, row, score = query[order], row[order], score[order]
-    first = np.searchsorted(query, query)  # place where this query's run begins
-    keep = np.arange(len(query)) - first < k
-    return query[keep], row[keep], score[keep]
+    rank = np.arange(len(query)) - np.searchsorted(query, query)
+    last = rank == k - 1
+    floor = floor.copy()
+    floor[query[last]] = score[last] - TIE
+    keep = (rank < k) | ((score >= floor[query]) & (rank < k + MAX_TIES))
+    return (query[keep], row[keep], score[keep]), floor

@@ -148,7 +148,7 @@ def only_writer(store: Path) -> Iterator[None]:
     """
     store.mkdir(parents=True, exist_ok=True)
     with (store / ".lock").open("a+b") as file:
-        if os.name == "posix":  # elsewhere nothing keeps two writers apart; see docs
+        if os.name == "posix":  # moonshelf supports POSIX systems; elsewhere there is no lock
             import fcntl
 
             try:

@@ -74,7 +74,7 @@ class Table:
     def rows(self, ids: Sequence[str]) -> np.ndarray:
         """int64 [n]: the row of each item, -1 where there is no such item."""
         rows = find_candidates(self._ids, hash_ids(ids))
-        for place in np.flatnonzero(rows >= 0):
+        for place in np.flatnonzero(rows >= 0).tolist():
             if self._id(int(rows[place])) != ids[place]:  # another id with the same hash
                 rows[place] = self.row(ids[place])
         return rows

@@ -30,6 +30,19 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", dest="catalog_verb", required=True)
+    _add_import(verbs)
+    look = verbs.add_parser(
+        "inspect",
+        help="show counts, missing fields, splits, duplicates, sample pictures",
+        description="Show counts, missing fields, splits and duplicates of a catalogue.",
+    )
+    look.add_argument("catalog", metavar="DIR", type=Path, help="the catalogue folder")
+    look.add_argument(
+        "--html", metavar="FILE", type=Path, help="also write a page with sample pictures"
+    )
+
+
+def _add_import(verbs: Any) -> None:
     load = verbs.add_parser(
         "import",
         help="read a source, check every row, write a catalogue",
@@ -90,15 +103,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     load.add_argument(
         "--list-options", action="store_true", help="show the reader's --set options and stop"
-    )
-    look = verbs.add_parser(
-        "inspect",
-        help="show counts, missing fields, splits, duplicates, sample pictures",
-        description="Show counts, missing fields, splits and duplicates of a catalogue.",
-    )
-    look.add_argument("catalog", metavar="DIR", type=Path, help="the catalogue folder")
-    look.add_argument(
-        "--html", metavar="FILE", type=Path, help="also write a page with sample pictures"
     )
 
 
@@ -270,7 +274,8 @@ def inspect(args: argparse.Namespace, console: Console) -> int:
         write_inspection_html(catalog, args.html, found)
         console.note(f"sample pictures: {args.html}")
     for title, section in found.items():
-        show_section(title, section, console)
+        if section:  # a catalogue without events has nothing to say about them
+            show_section(title, section, console)
     console.result({"catalog": args.catalog, **found})
     return 0
 

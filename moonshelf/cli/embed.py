@@ -37,11 +37,12 @@ def run(args: argparse.Namespace) -> int:
     from moonshelf.catalog.store import Catalog
     from moonshelf.center.embed import embed_catalog
     from moonshelf.center.index import choose_engine
-    from moonshelf.encoder import load_encoder
 
     console = Console.of(args)
     choose_engine(args.index, 0)  # before the seconds that loading takes
     catalog = Catalog.open(args.catalog)
+    from moonshelf.encoder import load_encoder
+
     encoder = load_encoder(args.run_folder)
     with console.progress("embedding") as progress:
         store = embed_catalog(
@@ -61,10 +62,12 @@ def run(args: argparse.Namespace) -> int:
         console.note(f"note: {store.manifest['index_note']}")
     if counts["failed"]:
         console.note(f"{counts['failed']:,} items have no vector: {args.to / 'failed.jsonl'}")
-    rate = counts["embedded"] / times["embed_seconds"] if times["embed_seconds"] > 0 else 0.0
+    rate = ""
+    if counts["embedded"] and times["embed_seconds"] > 0:
+        rate = f" ({counts['embedded'] / times['embed_seconds']:,.0f}/s)"
     console.say(
-        f"{args.to}: {counts['items']:,} items, {counts['embedded']:,} embedded now "
-        f"({rate:,.0f}/s), {counts['reused']:,} kept, {counts['failed']:,} failed; "
+        f"{args.to}: {counts['items']:,} items, {counts['embedded']:,} embedded now"
+        f"{rate}, {counts['reused']:,} kept, {counts['failed']:,} failed; "
         f"view {store.view}, width {store.dim}, index {store.manifest['index']}; "
         f"{duration(times['finished'] - times['began'])}"
     )

@@ -23,7 +23,7 @@ HELP = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "run", nargs="*", metavar="RUN", help="run or encoder folders; several share one table"
+        "runs", nargs="*", metavar="RUN", help="run or encoder folders; several share one table"
     )
     parser.add_argument("--catalog", required=True, metavar="DIR", help="the catalogue folder")
     parser.add_argument(
@@ -48,9 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if not args.run and not args.controls:
+    if not args.runs and not args.controls:
         raise UsageError("there is nothing to evaluate", cure="name a run folder or --controls")
-    if len(args.run) != 1 and not args.out:
+    if len(args.runs) != 1 and not args.out:
         raise UsageError(
             "which folder shall hold the tables?", cure="pass --out DIR (one RUN needs none)"
         )
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     console = Console.of(args)
     catalog = Catalog.open(Path(args.catalog))
     suite = load_suite(args.suite or default_suite(catalog))
-    embedders: list[Embedder] = list(_encoders(args.run))
+    embedders: list[Embedder] = list(_encoders(args.runs))
     if args.controls:
         embedders += controls(catalog)
     results: list[Results] = []
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     folder = (
         Path(args.out)
         if args.out
-        else Path(args.run[0]) / "evaluation" / f"{suite.name}-{args.split}"
+        else Path(args.runs[0]) / "evaluation" / f"{suite.name}-{args.split}"
     )
     write(results, folder)
     console.say(to_markdown(results))
@@ -106,8 +106,11 @@ def default_suite(catalog: Any) -> str:
     """The suite named like the reader the catalogue came from, else the general one."""
     from moonshelf.evaluation.suite import suite_names
 
-    source = catalog.manifest.get("source")
-    name = source.get("reader", "") if isinstance(source, dict) else ""
+    readers = {
+        (generation.get("source") or {}).get("reader", "")
+        for generation in catalog.manifest["generations"]
+    }
+    name = readers.pop() if len(readers) == 1 else ""
     return name if name in suite_names() else "any"
 
 

@@ -44,7 +44,6 @@ def run(args: argparse.Namespace) -> int:
     from moonshelf.center.filters import parse_filter
     from moonshelf.center.search import check_version, query_vector, read_picture
     from moonshelf.center.store import Store
-    from moonshelf.encoder import encoder_version, load_encoder
 
     console = Console.of(args)
     where = parse_filter(args.where)
@@ -53,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
     # What costs seconds comes after everything that can be refused at once.
     catalog = _catalog(args, store) if args.html else None
     folder = _folder(args.encoder, store.run_path, store, "--encoder RUN")
+    from moonshelf.encoder import encoder_version, load_encoder
+
     check_version(store, encoder_version(folder))
     vector = query_vector(load_encoder(folder), args.text, picture, args.mix)
     hits = store.search(vector, args.k, where)

@@ -108,6 +108,7 @@ def load_encoder(folder: Path | str) -> Encoder:
             config, backbone, tokenizer, described["picture_mean"], described["picture_std"]
         )
     _load_weights(encoder, folder / "model.safetensors")
+    encoder.folder = folder
     return encoder.eval()
 
 

@@ -34,6 +34,17 @@ class Encoder(nn.Module, ABC):
     tokenizer: TextTokenizer
     dim: int
     embed_batch = 256
+    folder: Path | None = None
+    """Where the encoder was loaded from or saved to last."""
+
+    @property
+    def version(self) -> str | None:
+        """Content hash of the saved encoder (stamps vector stores); None when it is not saved."""
+        if self.folder is None:
+            return None
+        from moonshelf.encoder.assembly import encoder_version
+
+        return encoder_version(self.folder)
 
     @property
     def pictures(self) -> PictureConfig:
@@ -102,6 +113,7 @@ class Encoder(nn.Module, ABC):
             state = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
             save_file(state, scratch / "model.safetensors", metadata={"format": "pt"})
             self.tokenizer.save(scratch / "tokenizer")
+        self.folder = folder
         return folder
 
     def _describe(self) -> dict[str, object]:

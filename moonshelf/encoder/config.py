@@ -12,16 +12,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from moonshelf.config import Config
 
 
-class Strict(BaseModel):
-    """Unknown keys are errors: a typo in a recipe must not train another model."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PictureConfig(Strict):
+class PictureConfig(Config):
     """The canvas that pictures are fitted to (aspect kept, padded white).
 
     ``height`` and ``width`` fix one grid for all pictures. With both 0 every picture keeps its own
@@ -45,7 +41,7 @@ class PictureConfig(Strict):
         return self
 
 
-class StemConfig(Strict):
+class StemConfig(Config):
     """Convolutions on a Haar-wavelet input in place of the patch embedding.
 
     ``width`` is the channel count of the first stage; each later stage halves the grid and doubles
@@ -56,7 +52,7 @@ class StemConfig(Strict):
     blocks: tuple[int, ...] = (1, 1, 1, 1)
 
 
-class TinyConfig(Strict):
+class TinyConfig(Config):
     """A small random model of the same classes as the real checkpoints (feasibility.md 1 to 3)."""
 
     family: Literal["qwen3_vl", "qwen2_5_vl"] = "qwen3_vl"
@@ -75,7 +71,7 @@ class TinyConfig(Strict):
     zero_init_residual: bool = True
 
 
-class VlmConfig(Strict):
+class VlmConfig(Config):
     """A multimodal LLM encoder. ``path`` (folder or hub name) wins over ``tiny``."""
 
     kind: Literal["vlm"] = "vlm"
@@ -110,7 +106,7 @@ class VlmConfig(Strict):
         return self
 
 
-class FastConfig(Strict):
+class FastConfig(Config):
     """Convolutional picture tower and bag-of-words text tower, one vector space."""
 
     kind: Literal["fast"] = "fast"

@@ -62,12 +62,12 @@ class TfidfEmbedder:
                 "the TF-IDF control needs scikit-learn", cure="pip install 'moonshelf[controls]'"
             ) from error
         self.name = name or ("tfidf-char" if chars else "tfidf")
-        shape: dict[str, Any] = (
+        shape: Any = (
             {"analyzer": "char_wb", "ngram_range": (3, 5), "max_features": 200_000}
             if chars
             else {"ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"}
         )
-        self.model = TfidfVectorizer(sublinear_tf=True, dtype=np.float32, **shape)
+        self.model = TfidfVectorizer(sublinear_tf=True, **{"dtype": np.float32, **shape})
         try:
             self.model.fit(texts)
         except ValueError as error:
@@ -127,7 +127,7 @@ def color_histogram(pictures: np.ndarray, levels: int = 6) -> np.ndarray:
     bins = levels**3
     parts = []
     for area in (code, middle):
-        flat = area.reshape(n, -1)
+        flat = area.reshape(n, area.shape[1] * area.shape[2])
         count = np.bincount(
             (flat + bins * np.arange(n)[:, None]).ravel(), minlength=n * bins
         ).reshape(n, bins)
@@ -137,8 +137,9 @@ def color_histogram(pictures: np.ndarray, levels: int = 6) -> np.ndarray:
 
 def thumbnail(pictures: np.ndarray) -> np.ndarray:
     """Pixels with the picture's mean color taken off, unit rows [n, H * W * 3]."""
-    rows = pictures.reshape(len(pictures), -1, 3).astype(np.float32)
-    rows = (rows - rows.mean(axis=1, keepdims=True)).reshape(len(pictures), -1)
+    n, height, width, _ = pictures.shape
+    rows = pictures.reshape(n, height * width, 3).astype(np.float32)
+    rows = (rows - rows.mean(axis=1, keepdims=True)).reshape(n, height * width * 3)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows / np.where(norms > 0, norms, 1)
 

@@ -7,7 +7,9 @@ leave the task, counted in the notes); for an attribute, the values of its key.
 
 Guards (methods.md 10.2): the input is the suite's text fields (the title) and the pictures, never
 the label's field. Titles often spell the label, so every view is also reported on the products
-whose value does *not* occur in their title (case-folded): slice ``value not in title``.
+whose value does *not* occur in their title: slice ``value not in title``. The comparison is
+strict against leaks: case, spaces, hyphens and a plural s do not hide a value ("Tshirts" is said
+by "Nike T-shirt"), nor do words in between.
 
 A product with several values counts as right when any of them is predicted. An embedder without
 text view cannot be zero-shot: it gets **supervised centroids**, the mean vector of each class over
@@ -25,7 +27,7 @@ from moonshelf.evaluation.metrics import Vectors, predict, similarity
 from moonshelf.evaluation.protocol import VectorCache
 from moonshelf.evaluation.results import Sampling, TaskResult, measured_labels
 from moonshelf.evaluation.retrieval import NoQueries
-from moonshelf.evaluation.shelf import Shelf, plain_text
+from moonshelf.evaluation.shelf import Shelf
 from moonshelf.evaluation.suite import AttributeTask, ClassificationTask, LabelTask
 
 EVERY, UNSPOKEN = "all", "value not in title"
@@ -74,8 +76,8 @@ def run_labels(
         else f"nearest of {len(labeled.values)} class means over {used} training products"
     )
     protocol = (
-        f"Input {view.value} ({' + '.join(shelf.fields) if view.has_text else 'pictures only'}) of "
-        f"{split} products; {how}; values with at least {task.min_class} products."
+        f"Input {view.value} ({_reads(shelf, view)}) of {split} products; {how}; values with at "
+        f"least {task.min_class} products."
     )
     results = []
     clusters = shelf.clusters(labeled.rows)
@@ -106,6 +108,11 @@ def run_labels(
             )
         )
     return results
+
+
+def _reads(shelf: Shelf, view: View) -> str:
+    words = [*shelf.fields] if view.has_text else []
+    return " + ".join(words + ["pictures"] * view.has_image)
 
 
 def label_values(task: LabelTask, shelf: Shelf) -> list[tuple[str, ...]]:
@@ -238,11 +245,18 @@ def _centroid_scores(
 
 def _unspoken(shelf: Shelf, labeled: Labeled) -> np.ndarray:
     """bool [n]: none of the product's true values occurs in its title."""
-    plain = [plain_text(value) for value in labeled.values]
-    return np.array(
-        [
-            not any(plain[c] in shelf.plain_titles[row] for c in np.flatnonzero(right))
-            for row, right in zip(labeled.rows, labeled.right, strict=True)
-        ],
-        bool,
-    )
+    stems = [[stem for word in value.split() if (stem := _stem(word))] for value in labeled.values]
+    said = []
+    for row, right in zip(labeled.rows, labeled.right, strict=True):
+        title = _letters(shelf.titles[row])
+        said.append(any(all(s in title for s in stems[c]) for c in np.flatnonzero(right)))
+    return ~np.array(said, bool)
+
+
+def _letters(text: str) -> str:
+    return "".join(c for c in text.casefold() if c.isalnum())
+
+
+def _stem(word: str) -> str:
+    letters = _letters(word)
+    return letters[:-1] if len(letters) > 3 and letters.endswith("s") else letters

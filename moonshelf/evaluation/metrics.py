@@ -2,25 +2,27 @@
 
 1. Scores are made tile by tile (a block of queries against the whole pool); only the ranks of the
    positives are kept, so memory does not grow with queries x pool.
-2. Ties take the **mid-rank**: ``rank = 1 + #higher + #equal / 2``. Two scores within ``TIE`` of
-   each other are equal: a matrix product may add the same numbers in another order at the edge
-   of a block, and a constant encoder must not gain a rank from that.
+2. Ties take the **mid-rank**: ``rank = 1 + #higher + #equal / 2``, where only *wrong* answers
+   count as equal. Methods.md states it for one positive; with several, right answers that tie
+   with each other (variants that share a title) are put one after the other, the least worth
+   first: a top-10 that is right throughout must not fail because its scores are equal.
+   Two scores within ``TIE`` are equal: a matrix product may add the same numbers in another
+   order at the edge of a block, and a constant encoder must not gain a rank from that.
 3. With positives P and top-K set R_K:
    ``HitRate@K = 1[|R_K & P| > 0]``, ``SetRecall@K = |R_K & P| / |P|``,
    ``TruncRecall@K = |R_K & P| / min(K, |P|)``, ``Precision@K = |R_K & P| / K``,
    ``MRR = 1 / rank of the best positive``,
    ``NDCG@K = sum_{rank <= K} gain / log2(1 + rank)`` over its best possible value.
-   A block of tied positives can lie across the cut: ``|R_K & P|`` is capped at ``min(K, |P|)``
-   and NDCG at 1.
 4. Every metric has its chance level: the expectation under a random order of the same pool.
 
-Under mid-rank a constant encoder is at or below chance for every K up to half the pool; beyond
-that it is not, so tasks leave such K out (:func:`usable_ks`). Letters: Q queries, N pool,
-M positives of all queries together, d vector width.
+Under mid-rank a constant encoder is at or below chance for every K up to half of the wrong answers
+in the pool; beyond that it is not, so tasks leave such K out (:func:`usable_ks`).
+Letters: Q queries, N pool, M positives of all queries together, d vector width.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -101,7 +103,7 @@ def mid_ranks(
     by_query = np.argsort(removed_q, kind="stable")
     removed_q, removed_i = removed_q[by_query], removed_i[by_query]
     sizes = np.full(count, pool, np.int64)
-    rank = np.empty(len(query))
+    rank, score = np.empty(len(query)), np.empty(len(query), np.float32)
     step = max(1, tile_bytes // max(1, 4 * pool))
     for a in range(0, count, step):
         b = min(count, a + step)
@@ -110,31 +112,51 @@ def mid_ranks(
         scores[removed_q[lo:hi] - a, removed_i[lo:hi]] = -np.inf
         if hi > lo:
             sizes[a:b] -= np.isneginf(scores).sum(1)
-        _ranks_of_tile(scores, item, start[a : b + 1], rank)
+        _ranks_of_tile(scores, item, start[a : b + 1], rank, score)
     ones = np.ones(len(query)) if gains is None else np.asarray(gains, float)[order]
     every = np.ones(len(query), bool) if relevant is None else np.asarray(relevant, bool)[order]
-    return Ranks(query, rank, ones, every, sizes)
+    return Ranks(query, _one_after_the_other(query, rank, score, ones), ones, every, sizes)
 
 
 def _ranks_of_tile(
-    scores: np.ndarray, item: np.ndarray, start: np.ndarray, rank: np.ndarray
+    scores: np.ndarray, item: np.ndarray, start: np.ndarray, rank: np.ndarray, score: np.ndarray
 ) -> None:
-    """Fills ``rank`` for the positives ``start[0]:start[-1]`` (one column of them at a time)."""
+    """Fills ``rank`` (among wrong answers only) and ``score`` of the positives
+    ``start[0]:start[-1]``, one column of them at a time."""
     each = np.diff(start)
-    for j in range(int(each.max())):
+    longest, tie = int(each.max()), np.float32(TIE)
+    right = np.full((len(each), longest), np.nan, np.float32)  # NaN compares as neither
+    for j in range(longest):
         rows = np.flatnonzero(each > j)
+        right[rows, j] = scores[rows, item[start[:-1][rows] + j]]
+    if np.isneginf(right).any():
+        raise DataError("a positive was removed from its query's pool", cure="drop the pair")
+    for j in range(longest):
+        rows = np.flatnonzero(each > j)
+        own = right[rows, j][:, None]
+        block, mine = (scores, right) if len(rows) == len(each) else (scores[rows], right[rows])
+        higher = np.count_nonzero(block > own + tie, axis=1)
+        higher -= np.count_nonzero(mine > own + tie, axis=1)
+        not_lower = np.count_nonzero(block >= own - tie, axis=1)
+        not_lower -= np.count_nonzero(mine >= own - tie, axis=1)
         at = start[:-1][rows] + j
-        own = scores[rows, item[at]].astype(np.float32)[:, None]
-        if np.isneginf(own).any():
-            raise DataError("a positive was removed from its query's pool", cure="drop the pair")
-        block = scores if len(rows) == len(each) else scores[rows]
-        higher = np.count_nonzero(block > own + np.float32(TIE), axis=1)
-        not_lower = np.count_nonzero(block >= own - np.float32(TIE), axis=1)
-        rank[at] = 1 + higher + (not_lower - higher - 1) / 2
+        rank[at], score[at] = 1 + higher + (not_lower - higher) / 2, own[:, 0]
+
+
+def _one_after_the_other(
+    query: np.ndarray, rank: np.ndarray, score: np.ndarray, gain: np.ndarray
+) -> np.ndarray:
+    """Ranks among wrong answers -> ranks among all: each positive stands behind the better ones;
+    equal ones stand in the order of their gain, the least first."""
+    order = np.lexsort((gain, -np.round(score, 5), rank, query))
+    before = np.empty(len(query))
+    before[order] = np.arange(len(query)) - np.searchsorted(query, query[order])
+    return rank + before
 
 
 def judged_ranks(queries: Vectors, items: Vectors, judged: Pairs, gains: np.ndarray) -> Ranks:
-    """Mid-ranks of each judged item among the judged items of its own query only."""
+    """Mid-ranks of the judged items with a gain among the judged items of their own query only;
+    those with gain 0 are the wrong answers."""
     order = np.argsort(judged[0], kind="stable")
     query, item = judged[0][order], judged[1][order]
     score = np.empty(len(query), np.float32)
@@ -144,19 +166,24 @@ def judged_ranks(queries: Vectors, items: Vectors, judged: Pairs, gains: np.ndar
         product = left * right if isinstance(left, np.ndarray) else left.multiply(right)
         score[part] = np.asarray(product.sum(axis=1)).ravel()
     start = np.searchsorted(query, np.arange(queries.shape[0] + 1))
-    rank = np.empty(len(query))
-    for a, b in zip(start[:-1], start[1:], strict=True):
-        s = score[a:b]
-        gap = s[None, :] - s[:, None]
-        higher = (gap > TIE).sum(1)
-        rank[a:b] = 1 + higher + ((np.abs(gap) <= TIE).sum(1) - 1) / 2
     worth = np.asarray(gains, float)[order]
-    return Ranks(query, rank, worth, worth > 0, np.diff(start))
+    rank = np.empty(len(query))
+    for a, b in itertools.pairwise(start.tolist()):
+        wrong = score[a:b][worth[a:b] <= 0]
+        gap = wrong[None, :] - score[a:b, None]
+        higher = (gap > TIE).sum(1)
+        rank[a:b] = 1 + higher + (np.abs(gap) <= TIE).sum(1) / 2
+    keep = worth > 0
+    query, worth = query[keep], worth[keep]
+    rank = _one_after_the_other(query, rank[keep], score[keep], worth)
+    return Ranks(query, rank, worth, np.ones(len(query), bool), np.diff(start))
 
 
-def usable_ks(ks: Sequence[int], pool: int) -> tuple[int, ...]:
-    """Those K at which a constant encoder cannot beat chance under mid-rank (K <= pool / 2)."""
-    return tuple(k for k in ks if 2 * k <= pool)
+def usable_ks(ks: Sequence[int], ranks: Ranks) -> tuple[int, ...]:
+    """Those K at which a constant encoder cannot beat chance under mid-rank: for every query, at
+    most half of the wrong answers in its pool."""
+    wrong = ranks.pool - np.bincount(ranks.query, minlength=len(ranks.pool))
+    return tuple(k for k in ks if 2 * k <= wrong.min())
 
 
 def retrieval_metrics(
@@ -174,7 +201,6 @@ def retrieval_metrics(
             continue
         for k in ks:
             found = np.bincount(query, rank <= k, minlength=count)
-            found = np.minimum(found, np.minimum(k, number))
             values[f"{name}@{k}"] = {
                 "HitRate": lambda found=found: (found > 0).astype(float),
                 "SetRecall": lambda found=found: found / number,
@@ -202,7 +228,7 @@ def ndcg(ranks: Ranks, k: int) -> np.ndarray:
     """NDCG@K, float64 [Q]; 0 where a query has no item with gain above 0."""
     worth = ranks.gain * _discount(ranks.rank) * (ranks.rank <= k)
     total, ideal = np.bincount(ranks.query, worth, minlength=len(ranks.pool)), _ideal(ranks, k)
-    return np.minimum(np.divide(total, ideal, out=np.zeros_like(total), where=ideal > 0), 1.0)
+    return np.divide(total, ideal, out=np.zeros_like(total), where=ideal > 0)
 
 
 def chance_metrics(

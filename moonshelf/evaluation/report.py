@@ -121,10 +121,8 @@ def _label_tables(results: Sequence[Results], view: str, slice_name: str) -> lis
                 starred |= bool(mark)
                 cells.append(cell(task.metrics[metric] if task else None, mark))
             rows.append((result.embedder, *cells))
-        lines = [
-            f"{name}: {t.queries:,} products, {t.pool} values. {'. '.join((t.protocol, *t.notes))}"
-            for name, t in first.items()
-        ]
+        # The F1 table follows the accuracy table and would only repeat these lines.
+        lines = [] if metric != "accuracy" else [_label_line(name, t) for name, t in first.items()]
         if starred:
             lines.insert(
                 0, f"{STAR} supervised centroid: not zero-shot, class means of training items."
@@ -132,6 +130,11 @@ def _label_tables(results: Sequence[Results], view: str, slice_name: str) -> lis
         title = f"Labels from {view}{what}: {metric}"
         made.append(Table(title, ("embedder", *first), tuple(rows), tuple(lines)))
     return made
+
+
+def _label_line(name: str, task: TaskResult) -> str:
+    notes = "".join(f" {note}." for note in task.notes)
+    return f"{name}: {task.queries:,} products, {task.pool} values. {task.protocol}{notes}"
 
 
 def differences(results: Sequence[Results]) -> list[dict[str, Any]]:

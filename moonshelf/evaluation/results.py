@@ -12,8 +12,8 @@ from moonshelf.evaluation.metrics import macro_f1
 
 FORMAT = 1
 MID_RANK = (
-    "Ties take the mid-rank, 1 + #higher + #equal / 2 (scores within 1e-6 are equal); "
-    "a tied best label counts as no prediction."
+    "Ties with wrong answers take the mid-rank, 1 + #higher + #equal / 2 (scores within 1e-6 are "
+    "equal); a tied best label counts as no prediction."
 )
 
 
@@ -100,9 +100,8 @@ class Results:
     def task(self, name: str, direction: str = "", slice: str = "all") -> TaskResult:
         """The result of a task; KeyError where it was not measured."""
         for result in self.tasks:
-            if result.task == name and result.slice == slice:
-                if not direction or result.direction == direction:
-                    return result
+            if (result.task, result.slice) == (name, slice) and direction in ("", result.direction):
+                return result
         raise KeyError((name, direction, slice))
 
     def value(self, name: str, metric: str, direction: str = "", slice: str = "all") -> float:

@@ -97,13 +97,13 @@ def retrieval_result(
     clusters: np.ndarray | None,
 ) -> TaskResult:
     """Metrics, intervals and chance of ranks; K beyond half of the pool are left out and noted."""
-    ks = usable_ks(task.k, int(ranks.pool.min()))
+    ks = usable_ks(task.k, ranks)
     dropped = [k for k in task.k if k not in ks]
     if dropped:
         notes = (
             *notes,
-            f"K = {', '.join(map(str, dropped))} left out: more than half of the smallest pool "
-            f"({ranks.pool.min()}), where mid-rank no longer holds a constant encoder to chance",
+            f"K = {', '.join(map(str, dropped))} left out: more than half of the wrong "
+            "answers of some query, where mid-rank no longer holds a constant encoder to chance",
         )
     values = retrieval_metrics(ranks, ks, task.metrics)
     chance = chance_metrics(ranks, ks, task.metrics)
@@ -132,8 +132,8 @@ def ask(task: RetrievalTask, shelf: Shelf, split: str, seed: int) -> Question:
     notes = []
     if len(kept) < len(rows):
         notes.append(
-            f"{len(rows) - len(kept)} of {len(rows)} products of the split lack a modality of "
-            f"{task.query.value} or {task.item.value} and take no part"
+            f"{len(rows) - len(kept):,} of {len(rows):,} products of the split lack a picture "
+            "or title these views need and take no part"
         )
     if len(kept) == 0:
         raise NoQueries(
@@ -147,13 +147,13 @@ def ask(task: RetrievalTask, shelf: Shelf, split: str, seed: int) -> Question:
     if task.unique_titles:
         times = Counter(shelf.plain_titles[row] for row in kept)
         kept = np.array([r for r in kept if times[shelf.plain_titles[r]] == 1], np.int64)
-        notes.append(f"{len(kept)} products have a title that occurs once in the split")
+        notes.append(f"{len(kept):,} products have a title that occurs once in the split")
     if task.gallery and len(kept) > task.gallery:
         # Keyed by seed only: t->i and i->t of one suite get the same gallery.
         random = np.random.default_rng([seed, zlib.crc32(split.encode())])
         kept = kept[np.sort(random.permutation(len(kept))[: task.gallery])]
     elif task.gallery:
-        notes.append(f"the gallery of {task.gallery} has only {len(kept)} products here")
+        notes.append(f"the gallery of {task.gallery} has only {len(kept):,} products here")
     if len(kept) == 0:
         raise NoQueries("no title occurs once", where=f"task {task.name}", cure="use 'title'")
     if task.positives == "self":
@@ -164,7 +164,7 @@ def ask(task: RetrievalTask, shelf: Shelf, split: str, seed: int) -> Question:
 def _ask_self(task: RetrievalTask, kept: np.ndarray, split: str, notes: list[str]) -> Question:
     same = np.arange(len(kept))
     which = "products whose title occurs once in the split" if task.unique_titles else "products"
-    sample = f"a seeded sample of {len(kept)} {which}" if task.gallery else f"all {which}"
+    sample = f"a seeded sample of {len(kept):,} {which}" if task.gallery else f"all {which}"
     protocol = (
         f"{task.query.value}->{task.item.value} within {sample} ({split}); the one positive is "
         "the product itself."
@@ -179,11 +179,11 @@ def _ask_title(
     title = np.array([number.setdefault(shelf.plain_titles[r], len(number)) for r in kept])
     first = np.unique(title, return_index=True)[1]
     distinct, own = kept[first], np.arange(len(kept))
-    base = f"{task.query.value}->{task.item.value} over {len(kept)} products ({split})"
+    base = f"{task.query.value}->{task.item.value} over {len(kept):,} products ({split})"
     if task.query is View.TEXT:
         protocol = f"{base}: each distinct title asks once, all products that bear it are right."
         return Question(distinct, kept, (title, own), None, protocol, tuple(notes))
-    protocol = f"{base}: the pool is the {len(distinct)} distinct titles, the own title is right."
+    protocol = f"{base}: the pool is the {len(distinct):,} distinct titles, the own title is right."
     return Question(kept, distinct, (own, title), None, protocol, tuple(notes))
 
 
@@ -210,10 +210,10 @@ def _ask_group(
             where=f"task {task.name}",
             cure="import the catalogue with a group column (the SPU or style)",
         )
-    notes.append(f"{without} products without another product of their group only fill the pool")
+    notes.append(f"{without:,} products without another product of their group only fill the pool")
     protocol = (
-        f"{task.query.value}->{task.item.value} over all {len(kept)} products ({split}): right are "
-        "the other products of the query's group; the query product"
+        f"{task.query.value}->{task.item.value} over all {len(kept):,} products ({split}): right "
+        "are the other products of the query's group; the query product"
         + (" and products with a byte-identical picture are" if both_show else " is")
         + " removed from the pool. Variants of a group are drawn together for the interval."
     )

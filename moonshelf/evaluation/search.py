@@ -1,12 +1,12 @@
 """Searches from the query log: photo -> product and text -> product.
 
 The pool is every product of the catalogue that has the item view's modalities (``pool = "all"``)
-or those of the evaluated split. Right answers are the query's ``positives``; where a query is
-graded, an answer is worth ``2 ** (grade - grade_floor) - 1`` (nothing at or below the floor) in
-NDCG, and counts as found in the other metrics when its grade is at least ``relevant_from`` (and
-it is worth something); queries without such an answer are left out and counted. Graded queries are also ranked within their own judged
-list (``NDCG judged@K``), because a full pool holds right answers nobody judged: full-pool figures
-of such a log are lower bounds.
+or those of the evaluated split. Right answers are the query's ``positives``. Where a query is
+graded, an answer is worth ``2 ** (grade - grade_floor) - 1`` in NDCG (nothing at or below the
+floor) and counts as found in the other metrics when its grade is at least ``relevant_from`` and
+it is worth something; queries without such an answer are left out and counted. Graded queries
+are also ranked within their own judged list (``NDCG judged``, the whole list), because a full
+pool holds right answers nobody judged: full-pool figures of such a log are lower bounds.
 
 Queries that ask for exactly the same products (several photos of one product) are drawn together
 in the bootstrap.
@@ -24,7 +24,7 @@ from moonshelf.evaluation.metrics import (
     chance_metrics,
     judged_ranks,
     mid_ranks,
-    retrieval_metrics,
+    ndcg,
 )
 from moonshelf.evaluation.protocol import VectorCache
 from moonshelf.evaluation.results import Sampling, TaskResult, measured_means
@@ -72,13 +72,14 @@ def run_search(
     direction = f"{view.value}->{task.item.value}"
     pool = "the whole catalogue" if task.pool == "all" else f"the products of split {split}"
     protocol = (
-        f"{direction}: {len(log.queries)} queries of split {split} against {pool} "
-        f"({len(log.item_rows)} products)."
+        f"{direction}: {len(log.queries):,} queries of split {split} against {pool} "
+        f"({len(log.item_rows):,} products)."
     )
     if log.graded:
         protocol += (
-            f" Gain 2^(grade - {task.grade_floor:g}) - 1, found from grade {task.relevant_from:g}; judgments are incomplete, so full-pool "
-            "figures are lower bounds; 'NDCG judged' ranks each query's judged list only."
+            f" Gain 2^(grade - {task.grade_floor:g}) - 1, found from grade {task.relevant_from:g}; "
+            "judgments are incomplete, so full-pool figures are lower bounds; 'NDCG judged' ranks "
+            "each query's whole judged list and nothing else."
         )
     result = retrieval_result(
         task, direction, ranks, len(log.item_rows), protocol, log.notes, sampling, clusters
@@ -86,8 +87,9 @@ def run_search(
     if not log.graded:
         return [result]
     inside = judged_ranks(asked, items, log.judged, log.gains)
-    values = _renamed(retrieval_metrics(inside, task.k, ("NDCG",)))
-    chance = _renamed(chance_metrics(inside, task.k, ("NDCG",)))
+    longest = int(inside.pool.max())  # no cut: under mid-rank a cut list may favor ties
+    values = {"NDCG judged": ndcg(inside, longest)}
+    chance = {"NDCG judged": chance_metrics(inside, [longest], ["NDCG"])[f"NDCG@{longest}"]}
     judged = measured_means(values, chance, sampling, clusters)
     facts = {**result.facts, "judged per query": float(inside.pool.mean())}
     return [
@@ -175,7 +177,3 @@ def _clusters(right: Pairs, count: int) -> np.ndarray:
         answers[query].append(int(item))
     number: dict[tuple[int, ...], int] = {}
     return np.array([number.setdefault(tuple(sorted(a)), len(number)) for a in answers])
-
-
-def _renamed(values: dict) -> dict:
-    return {name.replace("NDCG", "NDCG judged"): value for name, value in values.items()}

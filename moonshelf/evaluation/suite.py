@@ -89,10 +89,10 @@ class LabelTask(Task):
 
     views: Annotated[tuple[View, ...], Field(min_length=1)] = (View.IMAGE, View.TEXT, View.BOTH)
     templates: Annotated[tuple[str, ...], Field(min_length=1)] = ("{value}",)
-    texts: dict[str, str] = {}
+    texts: dict[str, str] = Field(default_factory=dict)
     exclude: tuple[str, ...] = ()
     min_class: Annotated[int, Field(ge=1)] = 10
-    fit_rows: Annotated[int, Field(ge=1)] = 8000  # training items for supervised centroids
+    fit_rows: Annotated[int, Field(ge=1)] = 4000  # training items for supervised centroids
 
     @model_validator(mode="after")
     def _templates_are_known(self) -> LabelTask:

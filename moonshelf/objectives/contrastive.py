@@ -58,7 +58,7 @@ class Contrast:
 
     def figures(self) -> dict[str, float]:
         """Everything as plain numbers, for a log."""
-        return {name: float(getattr(self, name)) for name in self.__slots__}
+        return {name: float(getattr(self, name).detach()) for name in self.__slots__}
 
 
 def info_nce(
@@ -75,8 +75,8 @@ def info_nce(
 ) -> Contrast:
     """Query -> item, in memory that grows with B + N, not with B x N.
 
-    Gradients reach ``query``, ``item``, ``extra_items`` and ``temperature`` (once: there is no
-    second derivative). Autocast does not reach inside. With items gathered from all ranks, pass
+    Gradients reach ``query``, ``item``, ``extra_items`` and ``temperature`` (a second derivative
+    raises UsageError). Autocast does not reach inside. With items gathered from all ranks, pass
     the local queries and ``offset``; call it once more with the sides swapped for the other
     direction.
 

@@ -28,9 +28,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from moonshelf.errors import UsageError
 from moonshelf.objectives.masks import LabelMask, LabelStripe
 
 LOG2_E = math.log2(math.e)
@@ -81,8 +81,12 @@ class StreamingInfoNCE(torch.autograd.Function):
         return loss, facts
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_loss: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():  # torch's once_differentiable would give a constant instead
+            raise UsageError(
+                "the streaming loss has no second derivative, but create_graph=True asks for one",
+                cure="use info_nce_dense for gradient penalties and the like",
+            )
         query, item, extra, inverse = ctx.saved_tensors
         with torch.autocast(query.device.type, enabled=False):
             tiles = _Tiles(query, item, extra, float(inverse), ctx.plan)

@@ -7,12 +7,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from torch import Tensor, nn
 
 from moonshelf.training.gradcache import Batch, passes
+
+Loss: TypeAlias = tuple[Tensor, Mapping[str, float | Tensor]]
+"""A scalar, and parts to report."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,8 @@ class Stage(Protocol):
         """Vectors [b, d] of one collated mini-batch."""
         ...
 
-    def loss(self, work: Work, *vectors: Tensor) -> tuple[Tensor, Mapping[str, float | Tensor]]:
-        """Scalar loss of all vectors of a step, and parts to report."""
+    def loss(self, work: Work, query: Tensor, item: Tensor, /) -> Loss:
+        """Loss of all vectors [B, d] of a step."""
         ...
 
     def modules(self) -> Mapping[str, nn.Module]:

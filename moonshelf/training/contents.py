@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from moonshelf.catalog.product import Content, Picture, View, product_text
+from moonshelf.catalog.pairs import usable_rows
+from moonshelf.catalog.product import Content, View, product_text
 from moonshelf.training.augment import augment_pictures, augment_text
 from moonshelf.training.settings import AugmentConfig
 
 if TYPE_CHECKING:
     from moonshelf.catalog.pixels import PixelCache
+    from moonshelf.catalog.product import Picture
     from moonshelf.catalog.store import Catalog
 
 _PLAIN = AugmentConfig()
@@ -45,6 +47,16 @@ class ContentSource:
             images = self._images(rows, augment, draws)
         return [Content(text=t, images=i) for t, i in zip(texts, images, strict=True)]
 
+    def usable(self, view: View) -> np.ndarray:
+        """bool [N]: rows that have what ``view`` feeds, and no picture that cannot be decoded."""
+        usable = usable_rows(self.catalog, view)
+        cache = self.pixels
+        if cache is not None and cache.problems and view.has_image:
+            pictured = usable & usable_rows(self.catalog, View.IMAGE)
+            broken = [row for row in np.flatnonzero(pictured) if not cache.has(int(row))]
+            usable[broken] = False
+        return usable
+
     def texts(self, rows: np.ndarray) -> list[str]:
         """The text of each of ``rows``, without augmentation."""
         return self._texts(rows, _PLAIN, None)
@@ -69,7 +81,7 @@ class ContentSource:
         images: list[tuple[Picture, ...]] = [()] * len(rows)
         cached = [k for k, row in enumerate(rows) if cache is not None and cache.has(int(row))]
         if cache is not None and cached:
-            pictures = np.stack([cache[int(rows[k])] for k in cached])
+            pictures = cache.take(rows[cached])
             if draws is not None:
                 pictures = augment_pictures(pictures, augment, draws.uniform[cached])
             for k, picture in zip(cached, pictures, strict=True):

@@ -26,19 +26,17 @@ from moonshelf.training.settings import DistillConfig
 
 
 def follow_teacher(
-    query: Tensor,
-    item: Tensor,
+    student: tuple[Tensor, Tensor],
     temperature: Tensor,
-    teacher_query: Tensor,
-    teacher_item: Tensor,
+    teacher: tuple[Tensor, Tensor],
     config: DistillConfig,
 ) -> Tensor:
     """KL(teacher || student) of the softmax over the batch, mean of both directions, in nats.
 
-    ``query``, ``item`` [B, d]; ``teacher_query``, ``teacher_item`` [B, d'].
+    ``student``: query and item vectors [B, d]; ``teacher``: the same of the teacher [B, d'].
     """
-    target = (teacher_query @ teacher_item.T).to(query.device) / config.temperature
-    scores = query.float() @ item.float().T / temperature
+    scores = student[0].float() @ student[1].float().T / temperature
+    target = (teacher[0] @ teacher[1].T).to(scores.device) / config.temperature
     both = [
         functional.kl_div(
             mine.log_softmax(1), theirs.log_softmax(1), log_target=True, reduction="batchmean"

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from moonshelf.errors import MoonshelfError
 from moonshelf.progress import Progress
-from moonshelf.training.ahead import Ahead, Stage, Work
+from moonshelf.training.ahead import Ahead, Loss, Stage, Work
 from moonshelf.training.checkpoint import LoopState
 from moonshelf.training.gradcache import Batch, cached_backward
 from moonshelf.training.optim import SplitOptimizer
@@ -97,10 +97,10 @@ def _step(
         with precision.autocast(device):
             return stage.embed(moved)
 
-    def loss(*vectors: Tensor) -> tuple[Tensor, Mapping[str, float | Tensor]]:
-        scalar, report = stage.loss(work, *vectors)
+    def loss(query: Tensor, item: Tensor) -> Loss:
+        scalar, report = stage.loss(work, query, item)
         if not torch.isfinite(scalar):
-            raise _not_finite("the loss", work, vectors)
+            raise _not_finite("the loss", work, (query, item))
         return scalar, {"loss": scalar.detach(), **report}
 
     optimizer.zero_grad()
@@ -171,13 +171,11 @@ class _Meter:
 def _show(
     progress: Progress, schedule: Schedule, state: LoopState, line: Mapping[str, Any]
 ) -> None:
-    left = schedule.seconds_left(state.spent)
     facts = {
         "loss": f"{line['loss']:.3f}",
         "accuracy": f"{line['accuracy']:.2f}" if "accuracy" in line else "-",
         "pairs": f"{line['samples_per_s']:.0f}/s",
         "memory": f"{line['memory_mib']:.0f}MiB",
-        "left": f"{left:.0f}s" if left is not None else "?",
     }
     if schedule.config.steps is not None:
         progress(state.step, schedule.config.steps, **facts)

@@ -157,8 +157,9 @@ class SplitOptimizer:
 
     def tensors(self) -> dict[str, Tensor]:
         """State as ``"<parameter>/<quantity>"`` -> tensor, ready for safetensors."""
+        names = {id(p): name for p, name in self._names.items()}
         return {
-            f"{self._names[p]}/{key}": value
+            f"{names[id(p)]}/{key}": value
             for part in self._parts
             for p, state in part.state.items()
             for key, value in state.items()

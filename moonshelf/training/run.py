@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from moonshelf.catalog.pairs import usable_rows
 from moonshelf.catalog.product import Content, View
 from moonshelf.catalog.store import Catalog
 from moonshelf.encoder import build_encoder
@@ -148,7 +147,7 @@ class _Run:
     def _probe(self, source: ContentSource) -> list[Content]:
         """A few train products, for the parity of number formats and to recognize a rebuild."""
         rows = np.asarray(self.catalog.split_rows("train"), dtype=np.int64)
-        rows = rows[usable_rows(self.catalog, View.BOTH)[rows]][:PROBE_ITEMS]
+        rows = rows[source.usable(View.BOTH)[rows]][:PROBE_ITEMS]
         if not len(rows):
             raise DataError(
                 "no train product has a title or a picture",
@@ -226,15 +225,20 @@ class _Run:
             f"stage {stage.name}: {precision.name} ({precision.reason}); "
             f"parameters: {placement.summary()}"
         )
+        for term, why in stage.without_pairs.items():
+            self.note(f"term {term} gets no steps: the catalogue {why}")
         for term, count in stage.dropped.items():
             if count:
-                self.note(f"term {term}: {count:,} pairs left out, a title or picture is missing")
+                self.note(
+                    f"term {term}: left out {count:,} pairs without readable title or picture"
+                )
         decided = {
             "precision": precision.name,
             "precision_reason": precision.reason,
             "parity_cosine": precision.cosine,
             "pairs": {term.name: len(term.pairs) for term in stage.plan.terms},
             "pairs_left_out": stage.dropped,
+            "terms_without_pairs": stage.without_pairs,
             "shares": stage.plan.shares(),
             "optimizer": {
                 "muon": list(placement.muon),
@@ -286,7 +290,11 @@ class _Run:
 
         hooks: list[Hook] = [log]
         if config.validate_every:
-            hooks.append(self._validation(stage, config, precision, write))
+            try:
+                hooks.append(self._validation(stage, config, precision, write))
+            except DataError as error:
+                # A shop without a val split trains all the same; it is told, here and in the log.
+                self.note(f"no validation while training: {error.what}")
         return [*hooks, save]
 
     def _validation(

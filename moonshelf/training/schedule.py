@@ -44,13 +44,6 @@ class Schedule:
         assert config.core_seconds is not None
         return spent.core_seconds / config.core_seconds
 
-    def seconds_left(self, spent: Spent) -> float | None:
-        """Estimated wall-clock seconds to the end; None before anything is known."""
-        progress = self.progress(spent)
-        if progress <= 0 or spent.seconds <= 0:
-            return None
-        return max(0.0, spent.seconds * (1 - progress) / progress)
-
     def factor(self, spent: Spent) -> float:
         """Learning rate of the coming step over its peak, in [0, 1]."""
         progress = self.progress(spent)

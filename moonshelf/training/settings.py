@@ -63,7 +63,7 @@ class OptimizerConfig(Config):
     """Parameters to move by AdamW though they are matrices."""
     muon: tuple[str, ...] = ()
     """Heads and embeddings to move by Muon though they are heads (lookup tables never are)."""
-    slower: dict[str, float] = {}
+    slower: dict[str, float] = Field(default_factory=dict)
     """Parameters whose rate is multiplied, e.g. ``"encoder.*backbone*" = 0.1``."""
     clip: float = Field(default=1.0, ge=0)
     """Largest norm of the whole gradient; 0 does not clip."""
@@ -107,6 +107,8 @@ class TermConfig(Config):
     """session: how many next purchases are paired with each."""
     before: str | int | None = None
     """session: only purchases before this date or unix time."""
+    optional: bool = False
+    """Leave the term out, and say so, where the catalogue has no such pairs."""
 
 
 class DistillConfig(Config):

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from moonshelf.catalog.pairs import usable_rows
 from moonshelf.catalog.product import View
 from moonshelf.encoder.base import Encoder
 from moonshelf.errors import DataError
@@ -36,7 +35,7 @@ class Validator:
         catalog = source.catalog
         rows = np.asarray(catalog.split_rows("val"), dtype=np.int64)
         for view in {view for pair in self.directions for view in pair}:
-            rows = rows[usable_rows(catalog, view)[rows]]
+            rows = rows[source.usable(view)[rows]]
         if len(rows):
             _, first, count = np.unique(
                 np.array(source.texts(rows)), return_index=True, return_counts=True
@@ -46,7 +45,7 @@ class Validator:
             raise DataError(
                 f"the val split has {len(rows)} products fit for validation, 10 are needed",
                 where=str(catalog.path),
-                cure="set validate_every=0 or give the catalogue a val split",
+                cure="give the catalogue a larger val split",
             )
         self.rows = np.sort(np.random.default_rng((seed, 5)).permutation(rows)[:items])
 

@@ -19,7 +19,7 @@ from moonshelf.cli.main import VERBS
 from tests.invariants.sources import ROOT, module, package_files
 
 HEAVY = {"torch", "transformers", "numpy", "pyarrow", "PIL", "rich", "pydantic", "matplotlib"}
-TRIES = 5
+TRIES = 3
 
 
 def cpu_seconds(*arguments: str) -> float:

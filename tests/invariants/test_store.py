@@ -107,7 +107,7 @@ def readable_or_refused(store: Path) -> None:
 def test_killed_at_any_file_operation_it_goes_on(tmp_path, expected):
     operations = finish(tmp_path / "counted")
     assert operations > 60
-    moments = np.linspace(2, operations - 1, 12).astype(int).tolist()
+    moments = np.linspace(2, operations - 1, 6).astype(int).tolist()
     for moment in moments:
         store = tmp_path / f"killed{moment}"
         process = start(store, moment)
@@ -154,18 +154,21 @@ def test_killed_while_bringing_up_to_date_the_old_version_stays(tmp_path):
     wanted = embed_catalog(FakeEncoder(), FakeCatalog(draw_products(ITEMS)), tmp_path / "whole")
     template = tmp_path / "older"
     before = np.array(embed_catalog(FakeEncoder(), older, template, shard_rows=SHARD).vectors)
-    moments = (10, 40, 60, 75, 85, 95, 110)
-    for moment in moments:
+    outcomes = []
+    for moment in (10, 70, 85, 110):
         store = tmp_path / f"store{moment}"
         embed_catalog(FakeEncoder(), older, store, shard_rows=SHARD)
         process = start(store, moment)
         process.communicate(timeout=60)
         found = np.asarray(Store.open(store).vectors)
-        assert np.array_equal(found, before) or np.array_equal(found, wanted.vectors)
+        outcomes.append([np.array_equal(found, v) for v in (before, wanted.vectors)])
         finish(store)
         check(store, wanted, kills=1)
+    assert all(any(outcome) for outcome in outcomes), outcomes
+    assert outcomes[0] == [True, False] and outcomes[-1] == [False, True]
 
 
+@pytest.mark.slow
 def test_a_killed_lance_build_leaves_no_half_index(tmp_path):
     pytest.importorskip("lancedb")
     whole = embed_catalog(

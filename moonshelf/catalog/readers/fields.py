@@ -32,7 +32,7 @@ def bad(column: str, value: object, wanted: str, cure: str = "") -> DataError:
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
     return DataError(
         f"column {column!r} holds {shown}, not {wanted}",
-        cure=cure or "correct the row, or pass --on-error skip to leave such rows out",
+        cure=cure or "correct the row",
     )
 
 

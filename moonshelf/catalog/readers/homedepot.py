@@ -112,7 +112,12 @@ def _min_relevance(options: Mapping[str, str]) -> float:
 
 
 def _query(key: str, text: str, judged: Judged, split: str, least: float) -> Query:
-    kept = [(item, relevance) for item, relevance in judged if relevance >= least]
+    # A few pairs were judged twice: their mean counts.
+    votes: dict[str, list[float]] = {}
+    for item, relevance in judged:
+        votes.setdefault(item, []).append(relevance)
+    means = {item: sum(v) / len(v) for item, v in votes.items()}
+    kept = [(item, relevance) for item, relevance in means.items() if relevance >= least]
     return Query(
         id=key,
         text=text,

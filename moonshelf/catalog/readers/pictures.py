@@ -44,7 +44,8 @@ class PictureFolder:
         if _URL.match(name):
             raise ImageError(
                 f"picture {name[:80]!r} is a URL; pictures are not fetched from the network",
-                cure="download the pictures and give their file names",
+                cure="download the pictures and give their file names, or import without pictures: "
+                "--set image=",
             )
         path = self._inside(name)
         try:

@@ -13,6 +13,7 @@ from moonshelf.catalog.synthetic.clothes import Details, Look, Spot
 from moonshelf.catalog.synthetic.logos import draw_logo
 from moonshelf.catalog.synthetic.patterns import material_tile, pattern_map
 from moonshelf.catalog.synthetic.pen import PART_NUMBER, PARTS, ROLES, Pen
+from moonshelf.catalog.synthetic.scenes import blend
 from moonshelf.catalog.synthetic.vocabulary import BRAND_BY_NAME, COLORS, Rgb
 
 OVERSAMPLE = 2
@@ -61,11 +62,6 @@ class Art:
     labels: Image.Image
 
 
-def _mix(a: Rgb, b: Rgb, share: float) -> Rgb:
-    red, green, blue = (round(p * (1 - share) + q * share) for p, q in zip(a, b, strict=True))
-    return red, green, blue
-
-
 def _far(a: Rgb, b: Rgb) -> int:
     return sum(abs(p - q) for p, q in zip(a, b, strict=True))
 
@@ -78,13 +74,13 @@ def _tones(spec: ProductSpec) -> dict[str, Rgb]:
     main: Rgb = (red, green, blue)
     accent = COLORS[spec.accent]
     dark = sum(main) < 210
-    deep = _mix(main, (255, 255, 255), 0.16) if dark else _mix(main, (0, 0, 0), 0.2)
+    deep = blend(main, (255, 255, 255), 0.16) if dark else blend(main, (0, 0, 0), 0.2)
     pale: Rgb = (240, 238, 232) if sum(main) < 560 else (90, 84, 80)
     sole: Rgb = (244, 244, 240) if _far(main, (244, 244, 240)) > 120 else (176, 128, 84)
     logo = BRAND_BY_NAME[spec.brand].color
     on_plate = spec.pattern != "solid"
     if on_plate and sum(logo) > 520:
-        logo = _mix(logo, (0, 0, 0), 0.35)
+        logo = blend(logo, (0, 0, 0), 0.35)
     elif not on_plate and _far(logo, main) < 190:
         logo = (250, 250, 250) if sum(main) < 400 else (24, 24, 28)
     return {**_FLAT, "main": main, "accent": accent, "deep": deep, "pale": pale, "sole": sole,
@@ -100,9 +96,9 @@ def draw_art(spec: ProductSpec, side: int) -> Art:
     labels = np.asarray(pen.labels)
     tones = _tones(spec)
     field = pattern_map(spec.pattern, side, spec.scale, spec.seed)
-    mixed = _mix(tones["main"], tones["accent"], 0.5)
+    mixed = blend(tones["main"], tones["accent"], 0.5)
     if spec.pattern in ("floral", "camouflage"):
-        mixed = _mix(
+        mixed = blend(
             tones["accent"], (250, 220, 90) if spec.pattern == "floral" else (0, 0, 0), 0.6
         )
     table = np.zeros((3, 64, 3), dtype=np.uint8)

@@ -102,8 +102,8 @@ def like(taste: Taste, columns: _Columns, rows: np.ndarray) -> np.ndarray:
     color = taste.colors[columns.color[rows]]
     second = np.where(solid, color, taste.colors[columns.accent[rows]])
     return (
-        0.75 * color + 0.25 * second + 0.7 * taste.patterns[columns.pattern[rows]]
-        + 0.4 * taste.brands[columns.brand[rows]] - 0.6 * np.abs(columns.level[rows] - taste.price)
+        1.0 * color + 0.3 * second + 1.0 * taste.patterns[columns.pattern[rows]]
+        + 0.6 * taste.brands[columns.brand[rows]] - 0.6 * np.abs(columns.level[rows] - taste.price)
         + 0.5 * np.log(taste.types[columns.kind[rows]] * len(_TYPES) + 0.05)
     )  # fmt: skip
 
@@ -139,7 +139,7 @@ class _Log:
         if draw < config.photo_search + config.search and numbers:
             query = self.queries[numbers[int(rng.integers(len(numbers)))]]
             rows, relevance, name = query.rows, query.relevance, query.id
-            score = 3.0 * relevance + 0.6 * columns.fame[rows]
+            score = 8.0 * relevance + 0.6 * columns.fame[rows]
         else:
             known = self.of_type[kind]
             famous = np.searchsorted(

@@ -212,10 +212,10 @@ def draw_figure(to: Sketch, spec: ProductSpec) -> None:
 
 def draw_fingers(to: Sketch, side: float, rng: np.random.Generator) -> None:
     """A hand that holds the product from the left (0) or right (1) edge, in front of it."""
-    count, y = int(rng.integers(2, 5)), 0.3 + 0.3 * rng.random()
+    count, y = int(rng.integers(3, 5)), 0.25 + 0.3 * rng.random()
     for finger in range(count):
-        low = y + 0.1 * finger
-        tip = 0.2 + 0.12 * rng.random()
+        low = y + 0.11 * finger
+        tip = 0.32 + 0.2 * rng.random()
         points = [(-0.5, low), (tip, low - 0.02), (tip + 0.035, low + 0.03), (tip, low + 0.075),
                   (-0.5, low + 0.09)]  # fmt: skip
         to.shape(shade(to.skin, -8 * (finger % 2)), points if side < 0.5 else mirror(points))

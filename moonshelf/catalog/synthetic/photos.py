@@ -18,7 +18,7 @@ from moonshelf.catalog.synthetic.pen import Point
 from moonshelf.catalog.synthetic.scenes import (
     SURFACES,
     banner,
-    blotches,
+    blend,
     place,
     shade,
     shop_window,
@@ -139,7 +139,7 @@ def _develop(
 
 
 def _turn(rng: np.random.Generator, reach: float) -> Point:
-    """A random small rotation as (cosine, sine) of a rational angle; ``reach`` is tan(angle / 2)."""
+    """A random small rotation as (cosine, sine); the angle reaches 2 atan(``reach``)."""
     t = (rng.random() * 2 - 1) * reach
     return ((1 - t * t) / (1 + t * t), 2 * t / (1 + t * t))
 
@@ -180,13 +180,9 @@ def seller_photo(
         placement = Placement(side, center, scale, _turn(rng, 0.06))
     else:
         white = int(rng.integers(236, 256))
-        tint = (white, white, white) if rng.random() < 0.7 else shade(color, 255 - max(color))
-        pale = (
-            tint
-            if tint[0] == white
-            else blotches((1, 1), (236, 230, 226), 1, 10, rng).getpixel((0, 0))
-        )
-        scene = Image.new("RGB", (width, height), pale)  # pyright: ignore[reportArgumentType]
+        own = rng.random() < 0.3  # some shops put everything on a pale ground of their color
+        ground = blend(color, (255, 255, 255), 0.82) if own else (white, white, white)
+        scene = Image.new("RGB", (width, height), ground)
         placement = Placement(side, middle, (0.8 + 0.16 * rng.random()) * fit, _turn(rng, 0.025))
         if rng.random() < 0.6:
             _shadow(scene, art, placement, 0.35)
@@ -262,7 +258,7 @@ def _thing_in_front(
     draw: ImageDraw.ImageDraw, placement: Placement, rng: np.random.Generator
 ) -> None:
     """A corner of something else lies over the product."""
-    x, y = 0.15 + 0.7 * rng.random(2)
+    x, y = 0.3 + 0.4 * rng.random(2)
     far_x, far_y = (-0.6 if x < 0.5 else 1.6), (-0.6 if y < 0.5 else 1.6)
     turn = 0.3 * rng.random()
     corners = [(x, y), (far_x, y + turn), (far_x, far_y), (x - turn, far_y)]

@@ -44,6 +44,12 @@ def shade(color: Rgb, amount: int) -> Rgb:
     return red, green, blue
 
 
+def blend(a: Rgb, b: Rgb, share: float) -> Rgb:
+    """``share`` of ``b`` in ``a``."""
+    red, green, blue = (round(p * (1 - share) + q * share) for p, q in zip(a, b, strict=True))
+    return red, green, blue
+
+
 def gradient(size: tuple[int, int], top: Rgb, bottom: Rgb) -> Image.Image:
     """A vertical blend; ``size`` is (width, height)."""
     two = Image.new("RGB", (1, 2), top)

@@ -16,6 +16,7 @@ do about negatives that are none. We chose (methods.md 3.11):
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Mapping
@@ -26,11 +27,12 @@ import torch
 from torch import Tensor, nn
 
 from moonshelf.catalog.batches import BatchPlan, PlannedBatch, Term
-from moonshelf.catalog.pairs import catalog_pairs, group_codes, usable_pairs
+from moonshelf.catalog.pairs import catalog_pairs, group_codes
 from moonshelf.catalog.product import View
 from moonshelf.encoder.base import Encoder
+from moonshelf.errors import DataError
 from moonshelf.objectives.contrastive import KeepOut, symmetric_info_nce
-from moonshelf.training.ahead import Work
+from moonshelf.training.ahead import Loss, Work
 from moonshelf.training.contents import ContentSource, Draws
 from moonshelf.training.distill import follow_teacher
 from moonshelf.training.gradcache import Batch
@@ -53,7 +55,7 @@ class About:
     """What the loss needs to know of a step besides its vectors; made in the preparing thread."""
 
     keep_out: KeepOut
-    teacher: tuple[Tensor, ...]
+    teacher: tuple[Tensor, Tensor] | None
 
 
 class AlignStage:
@@ -83,8 +85,10 @@ class AlignStage:
         self.dropped: dict[str, int] = {}
         self._seed = seed
         self.teacher: Mapping[View, np.ndarray] = {}
-        self._terms = list(config.active().values())
-        planned = [self._term(key, term) for key, term in config.active().items()]
+        self.without_pairs: dict[str, str] = {}
+        found = {key: self._term(key, term) for key, term in config.active().items()}
+        planned = [term for term in found.values() if term is not None]
+        self._terms = [config.terms[term.name] for term in planned]
         self.plan = BatchPlan(planned, config.batch, seed)
         self._partners = [
             _Partners(p.pairs) if t.source == "session" else None
@@ -119,12 +123,10 @@ class AlignStage:
     def embed(self, batch: Batch) -> Tensor:
         return self.encoder(dict(batch))
 
-    def loss(
-        self, work: Work, query: Tensor, item: Tensor
-    ) -> tuple[Tensor, Mapping[str, float | Tensor]]:
+    def loss(self, work: Work, query: Tensor, item: Tensor) -> Loss:
         temperature = self.temperature()
         found = symmetric_info_nce(
-            query, item, temperature, keep_out=work.about.keep_out.to(query.device)
+            query, item, temperature, keep_out=_on(work.about.keep_out, query.device)
         )
         report: dict[str, float | Tensor] = {
             "contrast": found.loss.detach(),
@@ -136,24 +138,35 @@ class AlignStage:
         }
         total = found.loss
         distill = self.config.distill
-        if distill is not None and distill.weight > 0:
-            follow = follow_teacher(query, item, temperature, *work.about.teacher, distill)
+        if distill is not None and work.about.teacher is not None:
+            follow = follow_teacher((query, item), temperature, work.about.teacher, distill)
             report["distill"] = follow.detach()
             total = total + distill.weight * follow
         return total, report
 
-    def _term(self, name: str, term: TermConfig) -> Term:
+    def _term(self, name: str, term: TermConfig) -> Term | None:
+        """The pairs of a term; None for an optional one that the catalogue has no pairs for."""
         catalog = self.source.catalog
-        every = catalog_pairs(
-            catalog,
-            term.source,
-            most=term.most,
-            window_days=term.window_days,
-            before=term.before,
-            following=term.following,
-        )
-        pairs = usable_pairs(catalog, every, term.query, term.item)
+        try:
+            every = catalog_pairs(
+                catalog,
+                term.source,
+                most=term.most,
+                window_days=term.window_days,
+                before=term.before,
+                following=term.following,
+            )
+        except DataError as error:
+            if not term.optional:
+                raise
+            self.without_pairs[name] = error.what
+            return None
+        usable = [self.source.usable(view) for view in (term.query, term.item)]
+        pairs = every[usable[0][every[:, 0]] & usable[1][every[:, 1]]]
         self.dropped[name] = len(every) - len(pairs)
+        if term.optional and len(pairs) < 2:
+            self.without_pairs[name] = f"has {len(pairs)} pairs with readable titles and pictures"
+            return None
         return Term(name, pairs, term.share, self.groups[pairs[:, 1]])
 
     def _turned(self, planned: PlannedBatch, step: int) -> np.ndarray:
@@ -178,12 +191,13 @@ class AlignStage:
 
     def _about(self, term: int, rows: np.ndarray) -> About:
         shown = self._terms[term]
-        views = (shown.query, shown.item)
-        teacher = tuple(
-            torch.from_numpy(self.teacher[view][side].astype(np.float32))
-            for view, side in zip(views, rows, strict=True)
-            if view in self.teacher
-        )
+        teacher = None
+        if self.teacher:
+            query, item = (
+                torch.from_numpy(self.teacher[view][side].astype(np.float32))
+                for view, side in zip((shown.query, shown.item), rows, strict=True)
+            )
+            teacher = (query, item)
         return About(self._keep_out(term, rows), teacher)
 
     def _keep_out(self, term: int, rows: np.ndarray) -> KeepOut:
@@ -208,6 +222,13 @@ class AlignStage:
     def _text_codes(self, rows: np.ndarray) -> np.ndarray:
         """Equal numbers for equal titles."""
         return np.unique(np.array(self.source.texts(rows)), return_inverse=True)[1]
+
+
+def _on(keep_out: KeepOut, device: torch.device) -> KeepOut:
+    """The same labels where the vectors are."""
+    values = {f.name: getattr(keep_out, f.name) for f in dataclasses.fields(keep_out)}
+    moved = {k: v.to(device) for k, v in values.items() if isinstance(v, Tensor)}
+    return dataclasses.replace(keep_out, **moved)
 
 
 class _Partners:

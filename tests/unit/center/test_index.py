@@ -237,21 +237,38 @@ def test_ties_go_to_the_lower_row(engine, tmp_path):
         assert store.nearest(np.asarray(store.vectors[0]), 5).rows[0].tolist() == [0, 1, 2, 3, 4]
 
 
-def test_exact_search_over_many_tiles(monkeypatch, tmp_path):
+@pytest.mark.parametrize("k", [1, 13, 390])
+def test_exact_search_over_many_tiles(k, monkeypatch, tmp_path):
     """Tiny tiles: the rising floor must lose nobody, ties included."""
     from moonshelf.center import index_exact
 
     products = [Product(id=f"t{n}", title=f"thing {n % 90}") for n in range(400)]
     store = embed_catalog(FakeEncoder(8), FakeCatalog(products), tmp_path / "s")
     vectors = queries(store, 40)
-    whole = store.index.search(vectors, 13)
+    whole = store.index.search(vectors, k)
     monkeypatch.setattr(index_exact, "TILE_ROWS", 7)
     monkeypatch.setattr(index_exact, "QUERY_ROWS", 3)
     monkeypatch.setattr(index_exact, "CACHE_BYTES", 0)
-    tiled = index_exact.ExactIndex(store.table).search(vectors, 13)
-    np.testing.assert_array_equal(whole.rows, brute_force(store, vectors, 13, None))
+    tiled = index_exact.ExactIndex(store.table).search(vectors, k)
+    np.testing.assert_array_equal(whole.rows, brute_force(store, vectors, k, None))
     np.testing.assert_array_equal(tiled.rows, whole.rows)
     np.testing.assert_array_equal(tiled.scores, whole.scores)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("lancedb") is None, reason="no lancedb")
+def test_a_graph_search_that_comes_back_short_is_completed(monkeypatch, tmp_path):
+    """A filtered graph walk may end early; the promised k hits come all the same."""
+    from moonshelf.center.index_lance import LanceIndex
+
+    store = embed_catalog(
+        FakeEncoder(), FakeCatalog(draw_products(300)), tmp_path / "s", index="lance"
+    )
+    real = LanceIndex._candidates
+    monkeypatch.setattr(LanceIndex, "_candidates", lambda *a: [r[:3] for r in real(*a)])
+    vectors, where = queries(store, 5), parse_filter(["color=Red", "price<=60"])
+    for chosen in (None, where):
+        truth = brute_force(store, vectors, 10, chosen)
+        np.testing.assert_array_equal(store.nearest(vectors, 10, chosen).rows, truth)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("lancedb") is None, reason="no lancedb")

@@ -97,6 +97,6 @@ def test_sidecar_that_names_no_pictures(shots: Path) -> None:
 def test_links_out_of_the_folder_are_refused(shots: Path, tmp_path: Path) -> None:
     (tmp_path / "secret.jpg").write_bytes(b"S")
     (shots / "zlink.jpg").symlink_to(tmp_path / "secret.jpg")
-    last = list(FolderReader().read(shots, {}))[-1]
-    assert isinstance(last, Problem)
-    assert "outside" in last.error.what
+    (problem,) = [i for i in FolderReader().read(shots, {}) if isinstance(i, Problem)]
+    assert problem.where == "zlink.jpg"
+    assert "outside" in problem.error.what

@@ -109,7 +109,8 @@ def test_json_lines_with_bom_and_base64(tmp_path: Path) -> None:
 
 def test_tsv_bom_and_blank_lines(tmp_path: Path) -> None:
     path = csv_file(tmp_path, "\ufeffid\ttitle\n1\ta\n\n2\tb\n", "items.tsv")
-    assert [p.id for p in read(path)] == ["1", "2"]
+    # Named, because the common names would also match a name with a mark in front.
+    assert [p.id for p in read(path, id="id")] == ["1", "2"]
 
 
 def test_row_numbers_are_those_of_a_spreadsheet(tmp_path: Path) -> None:
@@ -174,7 +175,7 @@ def test_latin_1_on_request(tmp_path: Path) -> None:
         (b"2,b,1", "3 cells, the header 4"),
         (b"2,b,1,train,x", "5 cells, the header 4"),
         (b"2,b,cheap,train", "not a number"),
-        (b"2,b,nan,train", ""),  # NaN is missing in numbers that pandas wrote
+        (b"2,b,nan,train", "not a finite number"),
         (b"2,b,inf,train", "not a finite number"),
         (b"2,b,-1,train", "negative"),
         (b"2,b,1,held-out", "not a split"),
@@ -187,9 +188,6 @@ def test_bad_csv_rows(tmp_path: Path, row: bytes, says: str) -> None:
     path = csv_file(tmp_path, b"id,title,price,split\n1,a,1,train\n" + row + b"\n3,c,1,test\n")
     found = read(path)
     good = [p.id for p in found if isinstance(p, Product)]
-    if not says:
-        assert isinstance(found[1], Problem)
-        return
     assert good == ["1", "3"]
     assert says in only_problem(found, "items.csv row 3").what
 

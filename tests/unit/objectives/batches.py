@@ -1,0 +1,89 @@
+"""Drawn batches for the tests of the contrastive losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from moonshelf.objectives.contrastive import Contrast, KeepOut, info_nce, symmetric_info_nce
+
+
+@dataclass
+class Batch:
+    """Arguments of a loss; ``options`` are those that the dense form takes too."""
+
+    query: Tensor
+    item: Tensor
+    temperature: Tensor
+    symmetric: bool = True
+    tile: int = 1024
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def stream(self) -> Contrast:
+        loss = symmetric_info_nce if self.symmetric else info_nce
+        return loss(self.query, self.item, self.temperature, tile=self.tile, **self.options)
+
+    def leaves(self) -> list[Tensor]:
+        extra = self.options.get("extra_items")
+        return [t for t in (self.query, self.item, extra, self.temperature) if t is not None]
+
+
+def unit(generator: torch.Generator, rows: int, width: int, dtype=torch.float64) -> Tensor:
+    return normalize(torch.randn(rows, width, generator=generator, dtype=torch.float64)).to(dtype)
+
+
+@st.composite
+def batches(draw: st.DrawFn, most: int = 12) -> Batch:
+    """Every option switched on and off: masks, weights, extra items, offsets, odd tiles."""
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 10**6)))
+    rows, before, after = (draw(st.integers(low, most)) for low in (1, 0, 0))
+    extra, width = draw(st.integers(0, 6)), draw(st.integers(1, 6))
+    items = before + rows + after
+    # Not only unit rows: nothing may depend on a bound of the scores.
+    length = draw(st.sampled_from([1.0, 1.0, 4.0]))
+
+    def leaf(count: int) -> Tensor:
+        return (unit(generator, count, width) * length).requires_grad_()
+
+    def labels(count: int) -> Tensor:
+        return torch.randint(-1, draw(st.integers(1, 15)), (count,), generator=generator)
+
+    options: dict[str, Any] = {"offset": before}
+    if draw(st.booleans()):
+        options["weights"] = torch.tensor(
+            draw(st.lists(st.sampled_from([0.0, 0.3, 1.0, 5.0]), min_size=rows, max_size=rows)),
+            dtype=torch.float64,
+        )
+    if extra:
+        options["extra_items"] = leaf(extra)
+    if draw(st.booleans()):
+        with_ids, with_groups = draw(st.booleans()), draw(st.booleans())
+        pairs = draw(st.integers(0, 8)) if with_ids else 0
+        known = [torch.randint(rows, (pairs,), generator=generator), labels(pairs)]
+        options["keep_out"] = KeepOut(
+            item_ids=labels(items) if with_ids else None,
+            groups=labels(items) if with_groups else None,
+            queries=labels(items) if draw(st.booleans()) else None,
+            extra_item_ids=labels(extra) if with_ids and draw(st.booleans()) else None,
+            extra_groups=labels(extra) if with_groups and draw(st.booleans()) else None,
+            known=torch.stack(known, dim=1) if pairs else None,
+            margin=draw(st.sampled_from([None, 0.05, 0.1, 0.37])),
+        )
+    return Batch(
+        query=leaf(rows),
+        item=leaf(items),
+        temperature=torch.tensor(
+            # Scores up to 50: the temperature's gradient loses score^2 * 1e-16, in either form.
+            draw(st.sampled_from([0.02, 0.07, 0.5])) * length**2,
+            dtype=torch.float64,
+            requires_grad=True,
+        ),
+        symmetric=draw(st.booleans()),
+        tile=draw(st.integers(1, 9)),
+        options=options,
+    )
