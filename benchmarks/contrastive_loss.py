@@ -220,7 +220,9 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
                 "arm": name,
                 **{k: round(v, 4) for k, v in m.items()},
             }
-            for (threads, rows, name), m in sorted(best.items())
+            for (threads, rows, name), m in sorted(
+                best.items(), key=lambda entry: (*entry[0][:2], names.index(entry[0][2]))
+            )
         ],
     }
 

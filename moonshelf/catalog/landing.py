@@ -7,18 +7,36 @@ folder inside the catalogue, and replacing the manifest is what makes it exist.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from moonshelf.catalog.manifest import GENERATION, MANIFEST, generation_name, read_manifest
 from moonshelf.errors import CatalogError, UsageError
-from moonshelf.files import fsync_folder, write_json_atomically
+from moonshelf.files import fsync_folder, full_disk_is_an_error, write_json_atomically
 
 LOCK = ".lock"
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what the system says while ``path`` is written into errors that name a cure."""
+    with full_disk_is_an_error(path):
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise CatalogError(
+                f"cannot be written ({error.strerror or error})",
+                where=str(error.filename or path),
+                cure="check the path and its permissions",
+            ) from error
 
 
 class Landing:

@@ -21,6 +21,7 @@ import pyarrow.compute
 
 from moonshelf.catalog.generation import load_array, write_array
 from moonshelf.catalog.images import DECODER_VERSION, Limits, decode_picture
+from moonshelf.catalog.landing import writing
 from moonshelf.catalog.manifest import MANIFEST
 from moonshelf.catalog.problem import Problem
 from moonshelf.catalog.store import Catalog
@@ -71,6 +72,7 @@ class PixelCache:
         Raises:
             UsageError: the canvas has no pixels.
             DiskFullError: there is no room; nothing is left behind.
+        CatalogError: the folder cannot be written to.
         """
         if height < 1 or width < 1:
             raise UsageError(f"a canvas of {height} x {width} has no pixels", cure="enlarge it")
@@ -79,7 +81,7 @@ class PixelCache:
             return cls.open(catalog, height, width)
         except CatalogError:
             pass  # none yet, or of an older catalogue: it is only a cache
-        with atomic_folder(folder) as scratch:
+        with writing(folder), atomic_folder(folder) as scratch:
             _write(scratch, catalog, (height, width), limits or Limits(), progress or silent)
         return cls.open(catalog, height, width)
 

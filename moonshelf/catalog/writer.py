@@ -26,7 +26,7 @@ from moonshelf.catalog.checks import check_event, check_product, check_query
 from moonshelf.catalog.generation import write_array
 from moonshelf.catalog.idindex import build_index, hash_ids, table_hashes
 from moonshelf.catalog.images import Limits, check_picture
-from moonshelf.catalog.landing import CURRENT_FILES, Landing
+from moonshelf.catalog.landing import CURRENT_FILES, Landing, writing
 from moonshelf.catalog.log import EventLog
 from moonshelf.catalog.manifest import extended, file_facts
 from moonshelf.catalog.problem import Problem, Record
@@ -44,7 +44,6 @@ from moonshelf.catalog.tables import (
 )
 from moonshelf.catalog.whole import gather_links, leak_error, namer
 from moonshelf.errors import DataError, ImageError
-from moonshelf.files import full_disk_is_an_error
 
 Splits = Literal["keep", "draw"]
 OnLeak = Literal["stop", "fix"]
@@ -76,7 +75,7 @@ class CatalogWriter:
         limits: Limits | None = None,
     ) -> None:
         self.limits, self.source = limits or Limits(), source or {}
-        with full_disk_is_an_error(Path(path)):
+        with writing(Path(path)):
             self._landing = Landing(Path(path), append=append, replace=replace)
         self.path, self.folder = self._landing.path, self._landing.folder
         self._open: list[Any] = []
@@ -93,7 +92,7 @@ class CatalogWriter:
         known: dict[bytes, int] = {}
         if old is not None:
             known = {row["hash"].tobytes(): k for k, row in enumerate(old.picture_table())}
-        with full_disk_is_an_error(self.path):
+        with writing(self.path):
             self._blobs = BlobWriter(self.folder, known)
             self._products = TableWriter(self.folder / "products.arrow", PRODUCTS)
             self._open = [self._blobs, self._products]
@@ -153,7 +152,7 @@ class CatalogWriter:
                 f"id {product.id!r} is there already", cure="give every product its own id"
             )
         checked = self._checked_pictures(product.images)
-        with full_disk_is_an_error(self.path):
+        with writing(self.path):
             images = [self._blobs.add(*picture) for picture in checked]
             content = content_digest(product, [picture[0] for picture in checked])
             self._products.add(product_row(product, images, content), text_length(product))
@@ -179,7 +178,7 @@ class CatalogWriter:
         if query.id in self._queries or query.id in self._old_queries:
             raise DataError(f"query id {query.id!r} is there already", cure="give each its own id")
         checked = self._checked_pictures(query.images)
-        with full_disk_is_an_error(self.path):
+        with writing(self.path):
             images = [self._blobs.add(*picture) for picture in checked]
         row = (query.id, query.text, query.positives, query.grades, images)
         self._queries[query.id] = (row, SPLITS.index(query.split), where)
@@ -218,7 +217,7 @@ class CatalogWriter:
             raise DataError(
                 "there is no good product to write", where=str(self.path), cure="look at the source"
             )
-        with full_disk_is_an_error(self.path):
+        with writing(self.path):
             queries = self._settle_queries(on_problem)
             events = self._settle_events(on_problem)
             settled = self._settle_splits(queries, splits, on_split_leak, seed)

@@ -31,7 +31,7 @@ STRIP_STYLE = """
 .strip .ask b{font-size:16px;overflow-wrap:anywhere}
 .strip .ask small,.strip figcaption small{color:var(--soft);display:block}
 .strip ol{list-style:none;margin:0;padding:0;display:grid;gap:12px;
- grid-template-columns:repeat(auto-fill,minmax(150px,1fr))}
+ grid-template-columns:repeat(auto-fill,minmax(130px,1fr))}
 .strip figure{margin:0;height:100%;background:var(--card);border:1px solid var(--line);
  border-radius:10px;overflow:hidden;display:flex;flex-direction:column}
 .strip figure.wanted{outline:2px solid #2e9e5b;outline-offset:-1px}

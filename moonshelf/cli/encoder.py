@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show = verbs.add_parser("show", help="config, parameters, version, width of the vectors")
     export = verbs.add_parser("export", help="write it as a folder that another library loads")
     for verb in (show, export):
-        verb.add_argument("run", metavar="RUN", type=Path, help="run folder or encoder folder")
+        verb.add_argument("folder", metavar="RUN", type=Path, help="run folder or encoder folder")
     export.add_argument(
         "--to", metavar="DIR", type=Path, required=True, help="a folder that does not exist yet"
     )
@@ -35,12 +35,10 @@ def run(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace, console: Console) -> int:
     from moonshelf.encoder import encoder_folder, encoder_version, load_encoder
 
-    folder = encoder_folder(args.run)
+    folder = encoder_folder(args.folder)
     encoder = load_encoder(folder)
     config = encoder.config.model_dump(mode="json")
-    parts = {
-        name: sum(p.numel() for p in module.parameters()) for name, module in _parts(encoder)
-    }
+    parts = {name: sum(p.numel() for p in module.parameters()) for name, module in _parts(encoder)}
     facts = {
         "folder": str(folder),
         "kind": config["kind"],
@@ -61,7 +59,8 @@ def _show(args: argparse.Namespace, console: Console) -> int:
 def _export(args: argparse.Namespace, console: Console) -> int:
     from moonshelf.encoder.sentence_transformers import export_sentence_transformers
 
-    folder = export_sentence_transformers(args.run, args.to)
+    # Named "folder", not "run": the parser keeps the verb under args.run.
+    folder = export_sentence_transformers(args.folder, args.to)
     console.say(
         f"written to {folder}\n"
         f'load it: SentenceTransformer("{folder}", trust_remote_code=True)  '

@@ -1,9 +1,34 @@
-"""Products in, unit vectors out. See ``base.Encoder`` for the protocol."""
+"""Products in, unit vectors out. See ``base.Encoder`` for the protocol.
 
-from moonshelf.encoder.assembly import build_encoder, encoder_folder, encoder_version, load_encoder
-from moonshelf.encoder.base import Batch, Encoder
-from moonshelf.encoder.config import EncoderConfig, FastConfig, VlmConfig
+Names resolve on first use: reading a recipe needs ``encoder.config`` and no torch.
+"""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from moonshelf.encoder.assembly import (
+        build_encoder,
+        encoder_folder,
+        encoder_version,
+        load_encoder,
+    )
+    from moonshelf.encoder.base import Batch, Encoder
+    from moonshelf.encoder.config import EncoderConfig, FastConfig, VlmConfig
+
+_HOMES = {
+    "build_encoder": "assembly",
+    "encoder_folder": "assembly",
+    "encoder_version": "assembly",
+    "load_encoder": "assembly",
+    "Batch": "base",
+    "Encoder": "base",
+    "EncoderConfig": "config",
+    "FastConfig": "config",
+    "VlmConfig": "config",
+}
 __all__ = [
     "Batch",
     "Encoder",
@@ -15,3 +40,9 @@ __all__ = [
     "encoder_version",
     "load_encoder",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

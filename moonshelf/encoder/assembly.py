@@ -65,7 +65,9 @@ def _file_of(config: VlmConfig, name: str) -> Path:
     local = Path(str(config.path))
     if local.is_dir():
         if not (local / name).is_file():
-            raise CheckpointError(f"{name} is missing", where=str(local), cure="copy the whole folder")
+            raise CheckpointError(
+                f"{name} is missing", where=str(local), cure="copy the whole folder"
+            )
         return local / name
     from huggingface_hub import hf_hub_download
 

@@ -7,7 +7,6 @@ matmul for the vision attention when all pictures share a grid.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -88,7 +87,10 @@ def tiny_transformers_config(config: TinyConfig, tokenizer: TextTokenizer) -> An
         "video_token_id": tokenizer.id("<|pad|>"),
     }
     if config.family == "qwen3_vl":
-        vision |= {"num_position_embeddings": 64, "deepstack_visual_indexes": list(config.deepstack)}
+        vision |= {
+            "num_position_embeddings": 64,
+            "deepstack_visual_indexes": list(config.deepstack),
+        }
         return Qwen3VLConfig(**shared)
     vision |= {"window_size": 4 * config.patch, "fullatt_block_indexes": [config.vision_depth - 1]}
     return Qwen2_5_VLConfig(**shared)
@@ -191,7 +193,11 @@ class _BatchedVisionAttention:
         self.attention, self.stock = attention, attention.forward
 
     def __call__(
-        self, hidden_states: Tensor, cu_seqlens: Tensor, position_embeddings: Any = None, **rest: Any
+        self,
+        hidden_states: Tensor,
+        cu_seqlens: Tensor,
+        position_embeddings: Any = None,
+        **rest: Any,
     ) -> Tensor:
         lengths = cu_seqlens[1:] - cu_seqlens[:-1]
         if len(lengths) < 2 or bool((lengths != lengths[0]).any()):
@@ -203,7 +209,8 @@ class _BatchedVisionAttention:
         q, k, v = a.qkv(hidden_states).reshape(count, 3, a.num_heads, -1).unbind(1)
         q, k = (_rotate(part.float(), cos, sin).to(v.dtype) for part in (q, k))
         q, k, v = (
-            part.reshape(pictures, -1, a.num_heads, a.head_dim).transpose(1, 2) for part in (q, k, v)
+            part.reshape(pictures, -1, a.num_heads, a.head_dim).transpose(1, 2)
+            for part in (q, k, v)
         )
         weights = torch.softmax(q @ k.transpose(2, 3) * a.scaling, dim=-1, dtype=torch.float32)
         mixed = (weights.to(v.dtype) @ v).transpose(1, 2).reshape(count, -1)

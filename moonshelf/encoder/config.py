@@ -24,11 +24,11 @@ class PictureConfig(Config):
     grid, between ``min_pixels`` and ``max_pixels`` (what pretrained Qwen-VL checkpoints expect).
     """
 
-    height: int = Field(96, ge=0, le=4096)
-    width: int = Field(64, ge=0, le=4096)
-    min_pixels: int = Field(64 * 64, ge=1)
-    max_pixels: int = Field(448 * 448, ge=1)
-    per_product: int = Field(1, ge=1, le=16)
+    height: int = Field(default=96, ge=0, le=4096)
+    width: int = Field(default=64, ge=0, le=4096)
+    min_pixels: int = Field(default=64 * 64, ge=1)
+    max_pixels: int = Field(default=448 * 448, ge=1)
+    per_product: int = Field(default=1, ge=1, le=16)
 
     @property
     def fixed(self) -> bool:
@@ -48,24 +48,24 @@ class StemConfig(Config):
     it. ``blocks`` are residual blocks a stage.
     """
 
-    width: int = Field(24, ge=4)
+    width: int = Field(default=24, ge=4)
     blocks: tuple[int, ...] = (1, 1, 1, 1)
 
 
 class TinyConfig(Config):
-    """A small random model of the same classes as the real checkpoints (feasibility.md 1 to 3)."""
+    """A small random model of the same classes as the real checkpoints (docs/log.md)."""
 
     family: Literal["qwen3_vl", "qwen2_5_vl"] = "qwen3_vl"
-    vocabulary: int = Field(4096, ge=300)
-    width: int = Field(256, ge=16)
-    layers: int = Field(2, ge=1)
-    heads: int = Field(4, ge=1)
-    kv_heads: int = Field(2, ge=1)
-    feed_forward: int = Field(512, ge=16)
-    patch: int = Field(16, ge=2)
-    vision_width: int = Field(192, ge=16)
-    vision_depth: int = Field(0, ge=0)
-    vision_heads: int = Field(4, ge=1)
+    vocabulary: int = Field(default=4096, ge=300)
+    width: int = Field(default=256, ge=16)
+    layers: int = Field(default=2, ge=1)
+    heads: int = Field(default=4, ge=1)
+    kv_heads: int = Field(default=2, ge=1)
+    feed_forward: int = Field(default=512, ge=16)
+    patch: int = Field(default=16, ge=2)
+    vision_width: int = Field(default=192, ge=16)
+    vision_depth: int = Field(default=0, ge=0)
+    vision_heads: int = Field(default=4, ge=1)
     deepstack: tuple[int, ...] = ()
     stem: StemConfig | None = StemConfig()
     zero_init_residual: bool = True
@@ -79,12 +79,12 @@ class VlmConfig(Config):
     revision: str | None = None
     tiny: TinyConfig = TinyConfig()
     pictures: PictureConfig = PictureConfig()
-    max_text_tokens: int = Field(48, ge=1)
+    max_text_tokens: int = Field(default=48, ge=1)
     attention: Literal["bidirectional", "causal"] = "bidirectional"
     readout: Literal["mean", "balanced", "last", "emb"] = "mean"
     vision_markers: bool = False
-    dim: int | None = Field(256, description="export width; None keeps the model's own width")
-    pack: int = Field(48, ge=0, description="tokens a packed row; 0 puts one product in a row")
+    dim: int | None = Field(default=256, description="export width; None keeps the model's own width")
+    pack: int = Field(default=48, ge=0, description="tokens a packed row; 0 puts one product in a row")
     attention_kernel: Literal["eager", "sdpa"] = "eager"
     compile_layers: bool = False
 
@@ -110,12 +110,12 @@ class FastConfig(Config):
     """Convolutional picture tower and bag-of-words text tower, one vector space."""
 
     kind: Literal["fast"] = "fast"
-    vocabulary: int = Field(4096, ge=300)
-    width: int = Field(256, ge=16)
+    vocabulary: int = Field(default=4096, ge=300)
+    width: int = Field(default=256, ge=16)
     stem: StemConfig = StemConfig()
     pictures: PictureConfig = PictureConfig()
-    max_text_tokens: int = Field(48, ge=1)
-    dim: int = Field(256, ge=8)
+    max_text_tokens: int = Field(default=48, ge=1)
+    dim: int = Field(default=256, ge=8)
 
 
 EncoderConfig = Annotated[VlmConfig | FastConfig, Field(discriminator="kind")]

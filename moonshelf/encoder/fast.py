@@ -1,7 +1,7 @@
 """The fast dual encoder: convolutions for pictures, a bag of words for titles, one space.
 
 The control arm of every table, a teacher for distillation, and the quick start. Nothing of it is
-from the papers; its parts are those that learn fastest at this size (feasibility.md 3).
+from the papers; its parts are those that learn fastest at this size (docs/log.md).
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ class FastEncoder(Encoder):
     """One vector a modality; both together are their normalized sum."""
 
     config: FastConfig
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, config: FastConfig, tokenizer: TextTokenizer) -> None:
         super().__init__()
@@ -45,7 +47,9 @@ class FastEncoder(Encoder):
         shown = [c.images[: self.pictures.per_product] for c in contents]
         batch = {
             "ids": torch.tensor([i for ids in texts for i in ids], dtype=torch.long),
-            "owner": torch.tensor([k for k, ids in enumerate(texts) for _ in ids], dtype=torch.long),
+            "owner": torch.tensor(
+                [k for k, ids in enumerate(texts) for _ in ids], dtype=torch.long
+            ),
             "shows": torch.tensor([k for k, im in enumerate(shown) for _ in im], dtype=torch.long),
             "count": torch.tensor(len(contents)),
         }
@@ -62,7 +66,7 @@ class FastEncoder(Encoder):
             has = torch.bincount(batch["owner"], minlength=count) > 0
             total = total + _unit(self.text_head(words)) * has[:, None]
         if "pixels" in batch:
-            pixels = normalize(batch["pixels"], self.mean, self.std)  # pyright: ignore[reportArgumentType]
+            pixels = normalize(batch["pixels"], self.mean, self.std)
             states = self.norm(self.trunk(pixels).mean(dim=(2, 3)).float())
             seen = _mean_by_owner(states, batch["shows"], count)
             has = torch.bincount(batch["shows"], minlength=count) > 0

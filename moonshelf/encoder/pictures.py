@@ -85,9 +85,7 @@ def patchify(pixels: Tensor, patch: int, temporal: int, merge: int) -> Tensor:
     return blocks.reshape(p * gh * gw, c * temporal * patch * patch)
 
 
-def unpatchify(
-    patches: Tensor, gh: int, gw: int, patch: int, temporal: int, merge: int
-) -> Tensor:
+def unpatchify(patches: Tensor, gh: int, gw: int, patch: int, temporal: int, merge: int) -> Tensor:
     """The inverse of :func:`patchify` for pictures of one grid: ``[P, 3, gh*patch, gw*patch]``."""
     p = patches.shape[0] // (gh * gw)
     blocks = patches.reshape(p, gh // merge, gw // merge, merge, merge, 3, temporal, patch, patch)

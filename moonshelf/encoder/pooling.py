@@ -24,7 +24,11 @@ def pool(hidden: Tensor, batch: dict[str, Tensor], readout: str) -> Tensor:
     flat = hidden.reshape(-1, hidden.shape[-1])
     if readout in ("last", "emb"):
         return flat[batch["last"]].float()
-    segment, kinds, count = batch["segment"].flatten(), batch["kinds"].flatten(), int(batch["count"])
+    segment, kinds, count = (
+        batch["segment"].flatten(),
+        batch["kinds"].flatten(),
+        int(batch["count"]),
+    )
     if readout == "mean":
         return _segment_mean(flat, segment, (kinds == TEXT) | (kinds == IMAGE), count)[0]
     if readout == "balanced":

@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 
 CLASS = "moonshelf.encoder.sentence_transformers.MoonshelfModule"
 WEIGHTS = "encoder"
-_WANTED = "a str (words), a picture (PIL image, bytes, Path, uint8 array) or a dict of text and image"
+_WANTED = (
+    "a str (words), a picture (PIL image, bytes, Path, uint8 array) or a dict of text and image"
+)
 
 _README = """---
 library_name: sentence-transformers
@@ -114,7 +116,9 @@ class MoonshelfModule(nn.Module):
         self.encoder.save(Path(output_path) / WEIGHTS)
 
     @classmethod
-    def load(cls, model_name_or_path: str | Path, subfolder: str = "", **rest: Any) -> MoonshelfModule:
+    def load(
+        cls, model_name_or_path: str | Path, subfolder: str = "", **rest: Any
+    ) -> MoonshelfModule:
         """The module of an exported folder, a run folder or an encoder folder on this machine.
 
         Raises:

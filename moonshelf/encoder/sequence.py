@@ -30,7 +30,9 @@ class Tokens:
     kinds: list[int] = field(default_factory=list)
     grids: list[tuple[int, int]] = field(default_factory=list)
 
-    def add_picture(self, grid: tuple[int, int], image_id: int, markers: tuple[int, int] | None) -> None:
+    def add_picture(
+        self, grid: tuple[int, int], image_id: int, markers: tuple[int, int] | None
+    ) -> None:
         count = grid[0] * grid[1]
         if markers:
             self._add([markers[0]], TEMPLATE)
@@ -135,6 +137,8 @@ def attention_mask(segment: Tensor, *, causal: bool, dtype: torch.dtype) -> Tens
     """Additive ``[R, 1, C, C]``: 0 where a token may look, a large negative number elsewhere."""
     allowed = segment[:, :, None] == segment[:, None, :]
     if causal:
-        allowed = allowed & torch.ones(allowed.shape[1:], dtype=torch.bool, device=segment.device).tril()
+        allowed = (
+            allowed & torch.ones(allowed.shape[1:], dtype=torch.bool, device=segment.device).tril()
+        )
     blocked = torch.zeros(allowed.shape, dtype=dtype, device=segment.device)
     return blocked.masked_fill(~allowed, torch.finfo(dtype).min)[:, None]

@@ -36,7 +36,9 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.conv2.bias)  # pyright: ignore[reportArgumentType]
         self.stride = stride
         self.shortcut = (
-            nn.Identity() if width_in == width_out else nn.Conv2d(width_in, width_out, 1, bias=False)
+            nn.Identity()
+            if width_in == width_out
+            else nn.Conv2d(width_in, width_out, 1, bias=False)
         )
 
     def forward(self, x: Tensor) -> Tensor:

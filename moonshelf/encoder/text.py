@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import (
+    AddedToken,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    trainers,
+)
 
 from moonshelf.errors import CheckpointError, DataError
 
@@ -97,7 +105,8 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> TextTokenizer:
     kept = [text for text in texts if text.strip()]
     if not kept:
         raise DataError(
-            "no text to train a tokenizer on", cure="import a catalogue with titles in its train split"
+            "no text to train a tokenizer on",
+            cure="import a catalogue with titles in its train split",
         )
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])  # pyright: ignore[reportAttributeAccessIssue]

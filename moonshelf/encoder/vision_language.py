@@ -36,6 +36,8 @@ class VisionLanguageEncoder(Encoder):
     """
 
     config: VlmConfig
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
@@ -48,16 +50,17 @@ class VisionLanguageEncoder(Encoder):
         super().__init__()
         self.config, self.tokenizer = config, tokenizer
         self.backbone: Any = backbone
-        vision, width = backbone.config.vision_config, backbone.config.text_config.hidden_size  # pyright: ignore
-        self.patch, self.merge = vision.patch_size, vision.spatial_merge_size
-        self.temporal = vision.temporal_patch_size
+        sizes: Any = backbone.config
+        vision, width = sizes.vision_config, int(sizes.text_config.hidden_size)
+        self.patch, self.merge = int(vision.patch_size), int(vision.spatial_merge_size)
+        self.temporal = int(vision.temporal_patch_size)
         self.head = nn.Linear(width, config.dim, bias=False) if config.dim else nn.Identity()
         self.dim = config.dim or width
         self.register_buffer("mean", torch.tensor(mean), persistent=False)
         self.register_buffer("std", torch.tensor(std), persistent=False)
         self.picture_mean, self.picture_std = tuple(mean), tuple(std)
         self._ids = {
-            "pad": backbone.config.text_config.pad_token_id or 0,  # pyright: ignore
+            "pad": sizes.text_config.pad_token_id or 0,
             "image": tokenizer.id("<|image_pad|>"),
             "start": tokenizer.id("<|vision_start|>"),
             "end": tokenizer.id("<|vision_end|>"),
@@ -74,10 +77,10 @@ class VisionLanguageEncoder(Encoder):
         shown = [c.images[: self.pictures.per_product] for c in contents]
         pictures, grids = self._picture_tensors([p for images in shown for p in images])
         merged = iter([(h // self.merge, w // self.merge) for h, w in grids])
-        texts = self.tokenizer.encode(
-            [c.text or "" for c in contents], self.config.max_text_tokens
-        )
-        products = [self._tokens(images, ids, merged) for images, ids in zip(shown, texts, strict=True)]
+        texts = self.tokenizer.encode([c.text or "" for c in contents], self.config.max_text_tokens)
+        products = [
+            self._tokens(images, ids, merged) for images, ids in zip(shown, texts, strict=True)
+        ]
         return pictures | pack(products, self.config.pack, self._ids["pad"])
 
     def _tokens(self, images: Sequence[Any], ids: list[int], grids: Any) -> Tokens:
@@ -108,7 +111,7 @@ class VisionLanguageEncoder(Encoder):
         return batch, grids
 
     def _patches(self, pixels: Tensor) -> Tensor:
-        mean, std = self.mean.to(pixels.device), self.std.to(pixels.device)  # pyright: ignore
+        mean, std = self.mean.to(pixels.device), self.std.to(pixels.device)
         return patchify(normalize(pixels, mean, std), self.patch, self.temporal, self.merge)
 
     # ---- tensor side ---------------------------------------------------------------------------

@@ -55,7 +55,7 @@ def resample(
         b = min(step, draws - a)
         drawn = random.integers(0, units, size=(b, units)) + units * np.arange(b)[:, None]
         times = np.bincount(drawn.ravel(), minlength=b * units).reshape(b, units)
-        parts.append(statistic(times[:, np.sort(clusters)[::-1]].astype(float)))
+        parts.append(statistic(times[:, clusters].astype(float)))
     return np.concatenate(parts)
 
 

@@ -3,9 +3,9 @@
 1. Scores are made tile by tile (a block of queries against the whole pool); only the ranks of the
    positives are kept, so memory does not grow with queries x pool.
 2. Ties take the **mid-rank**: ``rank = 1 + #higher + #equal / 2``, where only *wrong* answers
-   count as equal. Methods.md states it for one positive; with several, right answers that tie
-   with each other (variants that share a title) are put one after the other, the least worth
-   first: a top-10 that is right throughout must not fail because its scores are equal.
+   count as equal. With several positives, right answers that tie with each other (variants that
+   share a title) stand one after the other, the least worth first: a top-10 that is right
+   throughout must not fail because its scores are equal.
    Two scores within ``TIE`` are equal: a matrix product may add the same numbers in another
    order at the edge of a block, and a constant encoder must not gain a rank from that.
 3. With positives P and top-K set R_K:
@@ -228,7 +228,8 @@ def ndcg(ranks: Ranks, k: int) -> np.ndarray:
     """NDCG@K, float64 [Q]; 0 where a query has no item with gain above 0."""
     worth = ranks.gain * _discount(ranks.rank) * (ranks.rank <= k)
     total, ideal = np.bincount(ranks.query, worth, minlength=len(ranks.pool)), _ideal(ranks, k)
-    return np.divide(total, ideal, out=np.zeros_like(total), where=ideal > 0)
+    # Sums in another order may differ in the last bit: never above 1.
+    return np.minimum(np.divide(total, ideal, out=np.zeros_like(total), where=ideal > 0), 1.0)
 
 
 def chance_metrics(

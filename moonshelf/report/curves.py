@@ -60,9 +60,7 @@ def _panel(
     try:
         import matplotlib
     except ImportError as error:
-        raise UsageError(
-            "plots need matplotlib", cure="pip install 'moonshelf[report]'"
-        ) from error
+        raise UsageError("plots need matplotlib", cure="pip install 'moonshelf[report]'") from error
     from matplotlib.figure import Figure
 
     # Fixed salt and no date: the same metrics give the same bytes.

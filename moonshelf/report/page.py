@@ -23,19 +23,23 @@ _STYLE = """
 body{margin:0 auto;padding:28px 24px 80px;max-width:1180px;background:#fafbfc;color:var(--ink);
  font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 @media(prefers-color-scheme:dark){body{background:#12151b}}
-h1{font-size:28px;margin:0 0 6px}h2{font-size:21px;margin:44px 0 8px}h3{font-size:15px;margin:26px 0 6px}
+h1{font-size:28px;margin:0 0 6px}h2{font-size:21px;margin:44px 0 8px}
+h3{font-size:15px;margin:26px 0 6px}
 p,li{color:var(--soft);max-width:78ch}nav a{color:var(--bar);margin-right:16px;text-decoration:none}
-.facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:10px;margin:14px 0}
+.facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:10px;
+ margin:14px 0}
 .facts div{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:10px 14px}
 .facts b{display:block;font-size:20px;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
 .facts span{color:var(--soft);font-size:12.5px}
 .scroll,.evaluation{overflow-x:auto}
-table{border-collapse:collapse;font-size:13.5px;font-variant-numeric:tabular-nums;background:var(--card)}
+table{border-collapse:collapse;font-size:13.5px;font-variant-numeric:tabular-nums;
+ background:var(--card)}
 th,td{border:1px solid var(--line);padding:5px 10px;text-align:right;white-space:nowrap}
 th:first-child,tbody th{text-align:left}thead th{background:var(--well)}
 tbody tr:nth-child(2) th{font-weight:700}
 details{color:var(--soft);font-size:13px;margin:4px 0 0}summary{cursor:pointer}
-.plots{display:flex;flex-wrap:wrap;gap:16px}.plots figure{margin:0;background:#fff;border-radius:10px;
+.plots{display:flex;flex-wrap:wrap;gap:16px}
+.plots figure{margin:0;background:#fff;border-radius:10px;
  border:1px solid var(--line);padding:8px;flex:1 1 340px;max-width:560px}
 .plots svg{width:100%;height:auto;display:block}
 """
@@ -73,7 +77,7 @@ def write_report(path: Path, title: str, lead: str, sections: Sequence[Section])
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
         "img-src data:; style-src 'unsafe-inline'\">"
         f'<meta name="color-scheme" content="light dark"><title>{html.escape(title)}</title>'
         f"<style>{_STYLE}{STRIP_STYLE}</style></head><body><h1>{html.escape(title)}</h1>"

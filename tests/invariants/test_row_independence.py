@@ -1,5 +1,5 @@
 """A product's vector does not depend on its batch-mates, on padding or on the batch size
-(peers.md 5.10, methods.md 10.4), to 1e-5 in float32; and nothing crosses modalities."""
+(methods.md 10.4), to 1e-5 in float32; and nothing crosses modalities."""
 
 from __future__ import annotations
 

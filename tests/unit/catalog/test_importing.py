@@ -176,6 +176,14 @@ def test_old_products_leave_the_test_split_rather_than_leak(tmp_path: Path) -> N
     assert [p.split for p in Catalog.open(path)] == ["train"] * 3
 
 
+def test_an_old_query_is_not_trained_on(tmp_path: Path) -> None:
+    path = tmp_path / "shop"
+    queries = [Query(f"q{k}", images=(picture(60 + k),), split="test") for k in range(3)]
+    import_records([product(1), product(2), *queries], path)
+    with pytest.raises(DataError, match=r"query 'q1' .test"):
+        import_records([product(3, images=(picture(61),))], path, append=True)
+
+
 def test_photos_of_one_product_may_stand_in_all_splits(tmp_path: Path) -> None:
     photos = [
         Query(f"q{k}", images=(picture(50 + k),), positives=("p1",), split=split)
@@ -208,16 +216,17 @@ def test_drawn_splits_keep_groups_and_pictures_whole(tmp_path: Path) -> None:
     assert all(by_group.get(group, split) == split for split, group in after.values())
 
 
-# ---- the list of skipped rows on a full disk
+# ---- a full disk
 
 
+@pytest.mark.parametrize("suffix", [".jsonl", ".blob"])
 def test_a_full_disk_is_never_a_skipped_row(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
     real = Path.open
 
     def opened(path: Path, *args: Any, **kwargs: Any) -> Any:
-        full = path.suffix == ".jsonl"
+        full = path.suffix == suffix
         return real(Path("/dev/full"), "wb", 0) if full else real(path, *args, **kwargs)
 
     if not Path("/dev/full").exists():
@@ -226,3 +235,14 @@ def test_a_full_disk_is_never_a_skipped_row(
     with pytest.raises(DiskFullError):
         import_records([*GOOD, product(0)], tmp_path / "shop", on_error="skip")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.real_data
+def test_the_myntra_set_imports_whole(shared_data: Path, tmp_path: Path) -> None:
+    from moonshelf.catalog.readers import reader_for
+
+    reader = reader_for(shared_data / "myntra")
+    report = import_records(reader.read(shared_data / "myntra", {}), tmp_path / "shop")
+    assert (report.products, report.skipped, report.moved) == (44_072, 0, 0)
+    assert 43_000 < report.pictures < 44_072  # its README names identical pictures
+    Catalog.open(tmp_path / "shop").verify()

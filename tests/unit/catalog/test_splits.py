@@ -44,6 +44,15 @@ def test_settled_splits_never_leak(links: list[tuple[int, int]], codes: list[int
     assert bool(len(settled.crossing)) == bool(settled.moved)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 59), st.integers(0, 30)), max_size=60), st.integers(0, 9))
+def test_drawn_splits_never_leak(links: list[tuple[int, int]], seed: int) -> None:
+    record, key = columns(links)
+    settled = settle_splits(np.full(60, UNSET, np.uint8), record, key, products=40, seed=seed)
+    assert not len(crossing_keys(settled.splits, record, key)) and not settled.moved
+    assert (settled.splits == TEST).sum() <= 6
+
+
 @settings(max_examples=80, deadline=None)
 @given(st.lists(link, max_size=30))
 def test_components_equal_a_plain_search(links: list[tuple[int, int]]) -> None:

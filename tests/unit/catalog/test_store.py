@@ -6,14 +6,14 @@ import copy
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from moonshelf.catalog import idindex
+from moonshelf.catalog import idindex, store, writer
 from moonshelf.catalog.product import Event, Product, Query
 from moonshelf.catalog.store import COLUMNS, Catalog
 from moonshelf.catalog.writer import CatalogWriter
@@ -253,6 +253,24 @@ def test_equal_hashes_are_told_apart_by_id(monkeypatch: pytest.MonkeyPatch) -> N
     for row, name in enumerate(names):
         assert idindex.find(table, name, lambda r, name=name: names[r] == name) == row
     assert idindex.find(table, "d", lambda r: names[r] == "d") == -1
+
+
+def test_a_catalogue_full_of_equal_hashes_still_tells_ids_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def constant(names: Iterable[str]) -> np.ndarray:
+        return np.full(len(list(names)), 3, np.uint64)
+
+    monkeypatch.setattr(idindex, "hash_id", lambda name: 3)
+    monkeypatch.setattr(store, "hash_ids", constant)
+    monkeypatch.setattr(writer, "hash_ids", constant)
+    with CatalogWriter(tmp_path / "shop") as made:
+        for k in range(5):
+            made.add_product(product(k))
+        catalog = made.commit()
+    names = [f"p{k}" for k in (4, 0, 3)]
+    assert catalog.rows(names).tolist() == [4, 0, 3] == [catalog.row(name) for name in names]
+    assert catalog.find_rows(["p9"]).tolist() == [-1]
 
 
 @pytest.mark.slow

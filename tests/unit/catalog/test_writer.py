@@ -171,6 +171,13 @@ def test_a_killed_import_leaves_the_old_catalogue(tmp_path: Path) -> None:
     assert not any(".partial" in file.name for file in path.iterdir())
 
 
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(CatalogError, match="cannot be written") as caught:
+        CatalogWriter(tmp_path / "file" / "shop")
+    assert str(tmp_path / "file") in caught.value.where and caught.value.cure
+
+
 # ---- a full disk
 
 

@@ -15,7 +15,7 @@ from moonshelf.encoder.backbone import tiny_transformers_config
 from moonshelf.encoder.config import TinyConfig
 from moonshelf.encoder.text import TextTokenizer, train_tokenizer
 
-WORDS = "red blue green shirt dress shoe women men cotton denim striped plain lamp mug".split()
+WORDS = ["red", "blue", "green", "shirt", "dress", "shoe", "women", "men", "cotton", "denim"]
 SMALL = {"width": 48, "heads": 4, "kv_heads": 2, "feed_forward": 64, "vocabulary": 300}
 PATCHES = SMALL | {"stem": None, "patch": 8, "vision_width": 32, "vision_depth": 2}
 CANVAS = {"height": 64, "width": 32}
@@ -50,7 +50,8 @@ def mixed_contents(count: int) -> list[Content]:
     """Text only, picture only and both, in turn; titles of unequal length."""
     words = titles(count)
     return [
-        Content(words[k] if k % 3 != 1 else None, (photo(k),) if k % 3 else ()) for k in range(count)
+        Content(words[k] if k % 3 != 1 else None, (photo(k),) if k % 3 else ())
+        for k in range(count)
     ]
 
 

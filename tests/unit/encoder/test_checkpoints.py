@@ -94,5 +94,5 @@ def test_another_model_type_is_refused(checkpoint: Path, tmp_path: Path) -> None
 
 
 def test_a_missing_folder_names_the_cure(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="give a folder with config.json"):
+    with pytest.raises(CheckpointError, match=r"give a folder with config\.json"):
         build_encoder(VlmConfig(path=str(tmp_path / "nothing")))

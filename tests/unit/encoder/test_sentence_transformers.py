@@ -15,7 +15,7 @@ from moonshelf.cli.main import main
 from moonshelf.encoder import Encoder, build_encoder, encoder_version, load_encoder
 from moonshelf.encoder.sentence_transformers import MoonshelfModule, export_sentence_transformers
 from moonshelf.errors import CheckpointError, DataError, ImageError, UsageError
-from tests.unit.encoder.conftest import CONFIGS, photo, titles, wake
+from tests.unit.encoder.conftest import CONFIGS, photo, titles
 
 
 def jpeg(seed: int) -> bytes:

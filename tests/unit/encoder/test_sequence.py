@@ -29,7 +29,7 @@ shapes = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(shapes, st.sampled_from([0, 8, 24, 48]))
-def test_every_token_is_packed_once_and_in_order(shape, capacity) -> None:  # noqa: ANN001
+def test_every_token_is_packed_once_and_in_order(shape, capacity) -> None:
     products = [product(pictures, words) for pictures, words in shape]
     batch = pack(products, capacity, pad_id=0)
     visual = 0

@@ -1,0 +1,129 @@
+"""The tables of the ladder: which figures, their spread over seeds, the distance between rows."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+HARD = ("Pattern", "Fit", "Material", "Occasion")
+COLUMN_NOTE = (
+    f"attributes: mean accuracy over {', '.join(HARD)}; styles: the other variants of the style. "
+    "† not zero-shot: class means of labeled training products."
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One figure of a table: a metric of a task, or its mean over several tasks."""
+
+    name: str
+    tasks: tuple[str, ...]
+    direction: str
+    metric: str = "accuracy"
+    slice: str = "all"
+
+
+COLUMNS = {
+    "myntra": (
+        Column("t→i R@1", ("gallery title -> picture",), "t->i", "HitRate@1"),
+        Column("t→i R@10", ("gallery title -> picture",), "t->i", "HitRate@10"),
+        Column("i→t R@10", ("gallery picture -> title",), "i->t", "HitRate@10"),
+        Column("attributes i", HARD, "i"),
+        Column("attributes mm", HARD, "mm"),
+        Column("attributes mm, not in title", HARD, "mm", slice="value not in title"),
+        Column("article type i", ("article type",), "i"),
+        Column("article type mm", ("article type",), "mm"),
+    ),
+    "hm": (
+        Column("styles i→mm R@10", ("picture -> styles",), "i->mm", "HitRate@10"),
+        Column("styles mm→mm R@10", ("product -> styles",), "mm->mm", "HitRate@10"),
+        Column("color i", ("perceived color",), "i"),
+        Column("color mm", ("perceived color",), "mm"),
+        Column("type i", ("product type",), "i"),
+        Column("type mm", ("product type",), "mm"),
+    ),
+}
+
+
+def figures(embedder: Mapping[str, Any], data: str) -> dict[str, dict[str, Any]]:
+    """Columns an embedder has, in percent. One whose tasks it could not do is absent."""
+    done = {(t["task"], t["direction"], t["slice"]): t for t in embedder["tasks"]}
+    found: dict[str, dict[str, Any]] = {}
+    for column in COLUMNS[data]:
+        keys = [(task, column.direction, column.slice) for task in column.tasks]
+        if not all(key in done for key in keys):
+            continue
+        values = [done[key]["metrics"][column.metric]["value"] for key in keys]
+        supervised = any(done[key]["method"] == "supervised centroid" for key in keys)
+        found[column.name] = {"value": 100 * statistics.fmean(values), "supervised": supervised}
+    return found
+
+
+def summarize(cells: Sequence[Mapping[str, Any]], data: str) -> dict[str, dict[str, Any]]:
+    """Row name -> column name -> mean, std, min, max, values, supervised; rows as they came."""
+    rows: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
+    for cell in cells:
+        for name, columns in cell["figures"].items():
+            for column, figure in columns.items():
+                rows.setdefault(name, {}).setdefault(column, []).append(figure)
+    return {
+        name: {column: _spread(found) for column, found in columns.items()}
+        for name, columns in rows.items()
+    }
+
+
+def _spread(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    values = [float(figure["value"]) for figure in found]
+    return {
+        "mean": statistics.fmean(values),
+        "std": statistics.stdev(values) if len(values) > 1 else 0.0,
+        "min": min(values),
+        "max": max(values),
+        "values": values,
+        "supervised": any(figure["supervised"] for figure in found),
+    }
+
+
+def leads(summary: Mapping[str, Mapping[str, Any]], arm: str, data: str) -> list[str]:
+    """One line a column: how far the worst seed of ``arm`` is above the best seed of any other."""
+    lines = []
+    for column in COLUMNS[data]:
+        own = summary.get(arm, {}).get(column.name)
+        others = {
+            name: row[column.name]
+            for name, row in summary.items()
+            if name != arm and column.name in row and not row[column.name]["supervised"]
+        }
+        if own is None or not others:
+            continue
+        best = max(others, key=lambda name: others[name]["mean"])
+        gap = own["mean"] - others[best]["mean"]
+        sure = own["min"] > others[best]["max"]
+        lines.append(
+            f"- {column.name}: {gap:+.1f} to the best other row ({best}); "
+            + ("every seed above every seed" if sure else "seeds overlap or lie below")
+        )
+    return lines
+
+
+def markdown(summary: Mapping[str, Mapping[str, Any]], data: str, heading: str, arm: str) -> str:
+    """The table of one data set and the distance of ``arm`` to the other rows."""
+    columns = [c.name for c in COLUMNS[data] if any(c.name in row for row in summary.values())]
+    lines = [f"## {heading}", "", f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    for name, row in summary.items():
+        lines.append(f"| {name} | {' | '.join(_figure(row.get(c)) for c in columns)} |")
+    told = leads(summary, arm, data)
+    if told:
+        lines += ["", f"`{arm}` (rows without † only):", "", *told]
+    return "\n".join([*lines, ""])
+
+
+def _figure(spread: Mapping[str, Any] | None) -> str:
+    if spread is None:
+        return ""
+    mark = "†" if spread["supervised"] else ""
+    if len(spread["values"]) == 1:
+        return f"{spread['mean']:.1f}{mark}"
+    return f"{spread['mean']:.1f} ± {spread['std']:.1f}{mark}"
