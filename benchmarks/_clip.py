@@ -1,4 +1,4 @@
-"""The CLIP-type control as a model: transformers' ``CLIPModel`` in a Sentence Transformers pipeline.
+"""The CLIP-type control as a model: ``CLIPModel`` in a Sentence Transformers pipeline.
 
 A piece of clip_peer.py, which says what it is for and how it is trained.
 """
@@ -47,7 +47,8 @@ def clip_tokenizer(texts: Iterable[str], vocabulary: int = VOCABULARY) -> Any:
     # byte becomes the unknown token, which is the end token, where the model reads its vector.
     for byte in sorted(alphabet):
         entries.setdefault(f"{byte}</w>", len(entries))
-    return CLIPTokenizer(vocab=entries, merges=[tuple(pair) for pair in learned["merges"]])
+    merges: Any = [tuple(pair) for pair in learned["merges"]]
+    return CLIPTokenizer(vocab=entries, merges=merges)
 
 
 def clip_model(tokenizer: Any, patch: int, seed: int) -> Any:
@@ -141,7 +142,7 @@ def pipeline(model: Any, tokenizer: Any, pictures: Any = None) -> Any:
 def _normalized(pixels: torch.Tensor) -> torch.Tensor:
     """``uint8 [P, H, W, 3]`` to what CLIP's image processor gives, ``float [P, 3, H, W]``."""
     import torch
-    from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+    from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
     mean, std = torch.tensor(OPENAI_CLIP_MEAN), torch.tensor(OPENAI_CLIP_STD)
     return ((pixels.float() / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()

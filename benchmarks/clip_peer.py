@@ -51,6 +51,29 @@ TUNE_SHARE = 0.25
 
 
 # ---- their trainer on a budget -----------------------------------------------------------------
+class Clock:
+    """How much of the budget is spent; read after every step of their loop."""
+
+    def __init__(self, budget: dict[str, float]) -> None:
+        from moonshelf.training.schedule import Schedule, Spent, Stopwatch
+        from moonshelf.training.settings import ScheduleConfig
+
+        self.schedule = Schedule(ScheduleConfig.model_validate({**budget, "warmup": 0.1}))
+        self.spent, self._new = Spent(), Stopwatch
+        self.losses: list[float] = []
+
+    def start(self) -> None:
+        self._watch = self._new()
+
+    def tick(self, steps: int) -> bool:
+        """Whether the budget is spent after ``steps``."""
+        self.spent = self._watch.spent(steps)
+        return self.schedule.progress(self.spent) >= 1
+
+    def factor(self, step: int) -> float:
+        return self.schedule.factor(self.spent)
+
+
 def fit(
     model: Any,
     pairs: dict[str, list[Any]],
@@ -63,80 +86,80 @@ def fit(
 ) -> dict[str, float]:
     """Trains ``model`` on title-picture ``pairs`` until ``budget`` is spent; returns what was."""
     from datasets import Dataset
-    from sentence_transformers import (
-        SentenceTransformerTrainer,
-        SentenceTransformerTrainingArguments,
-    )
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
-    from torch.optim.lr_scheduler import LambdaLR
-    from transformers import TrainerCallback
 
-    from moonshelf.training.schedule import Schedule, Spent, Stopwatch
-    from moonshelf.training.settings import ScheduleConfig
-
-    schedule = Schedule(ScheduleConfig.model_validate({**budget, "warmup": 0.1}))
-    spent, losses = Spent(), []
-    watch = Stopwatch()
-
-    class Budget(TrainerCallback):
-        def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
-            nonlocal spent
-            spent = watch.spent(state.global_step)
-            control.should_training_stop |= schedule.progress(spent) >= 1
-
-        def on_log(
-            self, args: Any, state: Any, control: Any, logs: Any = None, **rest: Any
-        ) -> None:
-            if logs and "loss" in logs:
-                losses.append(float(logs["loss"]))
-                print(f"step {state.global_step}  loss {losses[-1]:.3f}", flush=True)
-
-    class BudgetTrainer(SentenceTransformerTrainer):
-        def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-            self.lr_scheduler = LambdaLR(
-                optimizer or self.optimizer, lambda step: schedule.factor(spent)
-            )
-            return self.lr_scheduler
-
+    clock = Clock(budget)
+    trainer_class, callback = _on_clock(clock)
+    loss = MultipleNegativesRankingLoss(
+        model, directions=("query_to_doc", "doc_to_query"), partition_mode="per_direction"
+    )
     with tempfile.TemporaryDirectory() as scratch:
-        arguments = SentenceTransformerTrainingArguments(
-            output_dir=scratch,
-            max_steps=int(budget.get("steps", 10**7)),
-            per_device_train_batch_size=batch,
-            learning_rate=rate,
-            seed=seed,
-            data_seed=seed,
-            bf16=bf16,
-            use_cpu=True,
-            batch_sampler="no_duplicates",
-            dataloader_drop_last=True,
-            dataloader_pin_memory=False,
-            remove_unused_columns=False,
-            save_strategy="no",
-            eval_strategy="no",
-            logging_steps=20,
-            disable_tqdm=True,
-            report_to=[],
-        )
-        loss = MultipleNegativesRankingLoss(
-            model, directions=("query_to_doc", "doc_to_query"), partition_mode="per_direction"
-        )
-        trainer = BudgetTrainer(
+        trainer = trainer_class(
             model=model,
-            args=arguments,
+            args=_arguments(scratch, rate=rate, seed=seed, batch=batch, bf16=bf16),
             train_dataset=Dataset.from_dict(pairs),
             loss=loss,
-            callbacks=[Budget()],
+            callbacks=[callback],
         )
-        watch = Stopwatch()
+        clock.start()
         trainer.train()
+    spent = clock.spent
     return {
         "steps": spent.steps,
         "seconds": spent.seconds,
         "core_seconds": spent.core_seconds,
         "samples_per_s": spent.steps * batch / max(spent.seconds, 1e-9),
-        "loss": losses[-1] if losses else float("nan"),
+        **({"loss": clock.losses[-1]} if clock.losses else {}),
     }
+
+
+def _arguments(scratch: str, *, rate: float, seed: int, batch: int, bf16: bool) -> Any:
+    from sentence_transformers import SentenceTransformerTrainingArguments
+
+    return SentenceTransformerTrainingArguments(
+        output_dir=scratch,
+        max_steps=10**7,  # the clock ends it
+        per_device_train_batch_size=batch,
+        learning_rate=rate,
+        seed=seed,
+        data_seed=seed,
+        bf16=bf16,
+        use_cpu=True,
+        batch_sampler="no_duplicates",
+        dataloader_drop_last=True,
+        dataloader_pin_memory=False,
+        remove_unused_columns=False,
+        save_strategy="no",
+        eval_strategy="no",
+        logging_steps=20,
+        disable_tqdm=True,
+        report_to=[],
+    )
+
+
+def _on_clock(clock: Clock) -> tuple[Any, Any]:
+    """Their trainer with a learning rate by the clock, and the callback that ends it."""
+    from sentence_transformers import SentenceTransformerTrainer
+    from torch.optim.lr_scheduler import LambdaLR
+    from transformers import TrainerCallback
+
+    class Budget(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+            control.should_training_stop |= clock.tick(state.global_step)
+
+        def on_log(
+            self, args: Any, state: Any, control: Any, logs: Any = None, **rest: Any
+        ) -> None:
+            if logs and "loss" in logs:
+                clock.losses.append(float(logs["loss"]))
+
+    class BudgetTrainer(SentenceTransformerTrainer):
+        def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+            theirs: Any = optimizer or self.optimizer
+            self.lr_scheduler = LambdaLR(theirs, clock.factor)
+            return self.lr_scheduler
+
+    return BudgetTrainer, Budget()
 
 
 # ---- a run -------------------------------------------------------------------------------------

@@ -281,7 +281,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
     from matplotlib import pyplot
 
     threads = min(m["threads"] for m in results["rows"])
-    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    figure, axes = pyplot.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
     for axis, key, label in zip(
         axes, ("cpu_s", "extra_mib"), ("CPU-seconds", "extra memory, MiB"), strict=True
     ):
@@ -293,8 +293,10 @@ def plot(results: dict[str, Any], path: Path) -> None:
         ticks = results["options"]["rows"]
         axis.set_xticks(ticks, [f"{t:,}" for t in ticks])
         axis.minorticks_off()
+        axis.yaxis.set_major_formatter("{x:g}")
         axis.grid(alpha=0.3)
-    axes[0].legend(fontsize=7, frameon=False)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     figure.suptitle(f"Symmetric InfoNCE, d = {results['options']['width']}, forward + backward")
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)

@@ -92,7 +92,8 @@ class Ladder:
             if {key: found.get(key) for key in origin} == origin:
                 return found
             print(f"{cell.data} {cell.label}: recipe or catalogue has changed, made anew")
-        run = self.work / "runs" / cell.data / f"{cell.label}-{origin['made_by']}"
+        name = f"{cell.label}-{origin['made_by']}-{origin['catalog'][:8]}"
+        run = self.work / "runs" / cell.data / name
         start = time.monotonic()
         if cell.arm == CONTROLS:
             out = run / f"{cell.data}-{self.split}"
@@ -190,14 +191,14 @@ def _sibling(cell: Cell, seed: int) -> Cell:
 def digest_of(arm: str) -> str:
     """8 hex digits of what an arm does: its recipe, or the program of the peer or the controls."""
     if arm == PEER:
-        file = Path(__file__).with_name("clip_peer.py")
+        files = [Path(__file__).with_name(name) for name in ("clip_peer.py", "_clip.py")]
     elif arm == CONTROLS:
-        file = ROOT / "moonshelf" / "evaluation" / "controls.py"
+        files = [ROOT / "moonshelf" / "evaluation" / "controls.py"]
     else:
         from moonshelf.training.recipe import find_recipe
 
-        file = find_recipe(arm)
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:8]
+        files = [find_recipe(arm)]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
 
 
 def _spent(run: Path) -> dict[str, Any]:

@@ -34,9 +34,7 @@ def skeleton(config: VlmConfig, transformers_config: Any) -> nn.Module:
         transformers_config, attn_implementation=config.attention_kernel
     )
     if config.path is None and config.tiny.stem is not None:
-        tiny, canvas = config.tiny, config.pictures
-        grid = (canvas.height // tiny.patch, canvas.width // tiny.patch)
-        model.visual.patch_embed = ConvStem(tiny.stem, tiny.vision_width, tiny.patch, grid)
+        model.visual.patch_embed = ConvStem(config.tiny.stem, config.tiny.vision_width)
     batch_vision_attention(model)
     return model
 

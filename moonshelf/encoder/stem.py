@@ -14,15 +14,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from moonshelf.encoder.config import StemConfig
-from moonshelf.encoder.pictures import unpatchify
 
 
 def haar(pixels: Tensor) -> Tensor:
-    """One level of the orthonormal Haar transform: ``[P, C, H, W]`` to ``[P, 4C, H/2, W/2]``."""
-    a, b = pixels[..., 0::2, 0::2], pixels[..., 0::2, 1::2]
-    c, d = pixels[..., 1::2, 0::2], pixels[..., 1::2, 1::2]
-    bands = (a + b + c + d, a + b - c - d, a - b + c - d, a - b - c + d)
-    return torch.cat(bands, dim=1) / 2
+    """One level of the orthonormal Haar transform: ``[P, H, W, C]`` to ``[P, 4C, H/2, W/2]``.
+
+    The result is channels-last in memory, the layout in which CPU convolutions are fastest."""
+    a, b = pixels[:, 0::2, 0::2], pixels[:, 0::2, 1::2]
+    c, d = pixels[:, 1::2, 0::2], pixels[:, 1::2, 1::2]
+    upper, lower, left, right = a + b, c + d, a - b, c - d
+    bands = torch.cat((upper + lower, upper - lower, left + right, left - right), dim=-1)
+    return (bands / 2).permute(0, 3, 1, 2)
 
 
 class ResidualBlock(nn.Module):
@@ -48,7 +50,7 @@ class ResidualBlock(nn.Module):
 
 
 class ConvTrunk(nn.Module):
-    """``[P, 3, H, W]`` to ``[P, C, H/s, W/s]``; ``s = 2 ** len(blocks)``, ``C = width * s / 2``."""
+    """``[P, H, W, 3]`` to ``[P, C, H/s, W/s]``; ``s = 2 ** len(blocks)``, ``C = width * s / 2``."""
 
     def __init__(self, config: StemConfig) -> None:
         super().__init__()
@@ -63,30 +65,23 @@ class ConvTrunk(nn.Module):
         self.out_channels, self.stride = before, 2 ** len(config.blocks)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return self.layers(haar(pixels).contiguous(memory_format=torch.channels_last))
+        return self.layers(haar(pixels))
 
 
 class ConvStem(nn.Module):
-    """A patch embedding for Qwen-VL vision towers: patches in, ``[n, D_vision]`` out, same order.
+    """In place of the patch embedding of a Qwen-VL vision tower, which hands its input through:
+    whole pictures of one canvas in, ``[n, D_vision]`` out in the order of the patches."""
 
-    Args:
-        grid: patch rows and columns of the fixed canvas; convolutions need neighbours, so pictures
-            of mixed grids cannot use a stem.
-    """
-
-    def __init__(self, config: StemConfig, width: int, patch: int, grid: tuple[int, int]) -> None:
+    def __init__(self, config: StemConfig, width: int) -> None:
         super().__init__()
         self.trunk = ConvTrunk(config)
         self.norm = nn.LayerNorm(self.trunk.out_channels)
         same = self.trunk.out_channels == width
         self.proj = nn.Identity() if same else nn.Linear(self.trunk.out_channels, width)
-        self.patch, self.grid = patch, grid
 
-    def forward(self, patches: Tensor) -> Tensor:
-        """``[n, 3 * patch * patch]`` in merge-block order (merge 2) to ``[n, D_vision]``."""
-        gh, gw = self.grid
-        features = self.trunk(unpatchify(patches, gh, gw, self.patch, 1, 2))
-        tokens = features.permute(0, 2, 3, 1)  # [P, gh, gw, C]
-        p, c = tokens.shape[0], tokens.shape[-1]
-        tokens = tokens.reshape(p, gh // 2, 2, gw // 2, 2, c).transpose(2, 3).reshape(-1, c)
-        return self.proj(self.norm(tokens))
+    def forward(self, pixels: Tensor) -> Tensor:
+        """``[P, H, W, 3]`` to ``[P * gh * gw, D_vision]``, 2 x 2 merge blocks together."""
+        features = self.trunk(pixels).permute(0, 2, 3, 1)  # [P, gh, gw, C]
+        p, gh, gw, c = features.shape
+        blocks = features.reshape(p, gh // 2, 2, gw // 2, 2, c).transpose(2, 3)
+        return self.proj(self.norm(blocks.reshape(-1, c)))

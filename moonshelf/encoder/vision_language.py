@@ -111,8 +111,11 @@ class VisionLanguageEncoder(Encoder):
         return batch, grids
 
     def _patches(self, pixels: Tensor) -> Tensor:
-        mean, std = self.mean.to(pixels.device), self.std.to(pixels.device)
-        return patchify(normalize(pixels, mean, std), self.patch, self.temporal, self.merge)
+        """What the vision tower takes: patches, or whole pictures where a stem replaces them."""
+        ready = normalize(pixels, self.mean.to(pixels.device), self.std.to(pixels.device))
+        if self.config.path is None and self.config.tiny.stem is not None:
+            return ready
+        return patchify(ready, self.patch, self.temporal, self.merge)
 
     # ---- tensor side ---------------------------------------------------------------------------
 
@@ -152,8 +155,7 @@ class VisionLanguageEncoder(Encoder):
         """Merged visual tokens ``[n, D]`` in picture order, and the DeepStack levels of the same
         shape (Qwen3-VL; empty elsewhere)."""
         patches = batch["patches"] if "patches" in batch else self._patches(batch["pixels"])
-        weight = next(self.backbone.visual.parameters())
-        out = self.backbone.visual(patches.to(weight.dtype), grid_thw=batch["grid"])
+        out = self.backbone.visual(patches, grid_thw=batch["grid"])
         return out.pooler_output, list(getattr(out, "deepstack_features", None) or [])
 
     def _describe(self) -> dict[str, object]:

@@ -15,7 +15,6 @@ from moonshelf.encoder.pictures import (
     own_grid,
     patchify,
     to_canvas,
-    unpatchify,
 )
 from tests.unit.encoder.conftest import photo
 
@@ -33,12 +32,6 @@ def test_patches_equal_the_library() -> None:
     ours = patchify(pixels, patch=8, temporal=2, merge=2)
     torch.testing.assert_close(ours, expected["pixel_values"], rtol=0, atol=1e-5)
     assert expected["image_grid_thw"].tolist() == [[1, 6, 4]]
-
-
-def test_unpatchify_is_the_inverse() -> None:
-    pixels = torch.randn(3, 3, 64, 32)
-    patches = patchify(pixels, patch=8, temporal=1, merge=2)
-    torch.testing.assert_close(unpatchify(patches, 8, 4, 8, 1, 2), pixels)
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000), st.sampled_from([16, 28, 32]))
