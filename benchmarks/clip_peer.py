@@ -10,7 +10,8 @@
   with its AdamW, clipping and batch sampler without duplicates. Their loop counts steps; a
   callback stops it when the budget is spent, and their linear schedule with 10 % warm-up follows
   the budget instead of a step count that nobody knows beforehand.
-* Same terms as our recipes: pictures decoded beforehand, left-right flips, batch 256, bfloat16
+* Same terms as our recipes: the same mixture of titles, descriptions and attribute values as texts,
+  pictures decoded beforehand, left-right flips, batch 256, bfloat16
   where the processor has it, no time counted but that of training.
 * ``--rates`` beyond one: each is tried for ``--tune-share`` of the budget and the best on val is
   trained in full. That search is a gift: it is not taken off the peer's budget.
@@ -42,12 +43,16 @@ from benchmarks._clip import (
     load_peer,
     pipeline,
 )
+from moonshelf.training.settings import AugmentConfig
 
 if TYPE_CHECKING:
     from moonshelf.catalog.store import Catalog
 
 RATES = (2e-4, 5e-4, 1e-3)
 TUNE_SHARE = 0.25
+# The texts that our recipes pair with pictures: titles, stretches of descriptions, a few values.
+TEXTS = AugmentConfig(description=1 / 9, attributes=2 / 9)
+COPIES = 3  # of every product, each with a text of its own draw
 
 
 # ---- their trainer on a budget -----------------------------------------------------------------
@@ -169,16 +174,18 @@ class Peer:
     def __init__(self, catalog: Catalog, seed: int, batch: int, patch: int, bf16: bool) -> None:
         from moonshelf.catalog.pixels import PixelCache
         from moonshelf.catalog.product import View
-        from moonshelf.training.contents import ContentSource
+        from moonshelf.training.contents import ContentSource, Draws
 
         self.seed, self.batch, self.patch, self.bf16 = seed, batch, patch, bf16
         self.pictures = PixelCache.build(catalog, HEIGHT, WIDTH)
         self.source = ContentSource(catalog, self.pictures)
         rows = np.asarray(catalog.split_rows("train"), dtype=np.int64)
         rows = rows[self.source.usable(View.BOTH)[rows]]
-        titles = self.source.texts(rows)
-        self.pairs: dict[str, list[Any]] = {"title": titles, "picture": rows.tolist()}
-        self.tokenizer = clip_tokenizer(titles)
+        self.tokenizer = clip_tokenizer(self.source.texts(rows))
+        rows = np.tile(rows, COPIES)
+        shown = self.source(rows, View.TEXT, TEXTS, Draws((seed, 11), len(rows)))
+        texts = [content.text or "" for content in shown]
+        self.pairs: dict[str, list[Any]] = {"title": texts, "picture": rows.tolist()}
 
     def train(self, rate: float, budget: dict[str, float]) -> tuple[Any, dict[str, float]]:
         clip = clip_model(self.tokenizer, self.patch, self.seed)

@@ -7,6 +7,7 @@ and however often it is collated (GradCache collates twice). Only train rows eve
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -14,15 +15,27 @@ from torch.nn import functional
 
 from moonshelf.training.settings import AugmentConfig
 
+MOST_VALUES = 3
 
-def augment_text(title: str, description: str, config: AugmentConfig, seed: int) -> str:
-    """``title``, or a stretch of ``description``, with words left out."""
+
+def augment_text(
+    title: str, description: str, values: Sequence[str], config: AugmentConfig, seed: int
+) -> str:
+    """``title``, a stretch of ``description`` or a few ``values``, with words left out.
+
+    Args:
+        values: of the product's attributes and its category.
+        seed: of this row in this step.
+    """
     draw = random.Random(seed)
     text = title
     if draw.random() < config.description and description.strip():
         words = description.split()
         start = draw.randrange(max(1, len(words) - config.description_words + 1))
         text = " ".join(words[start : start + config.description_words])
+    if config.attributes > 0 and values and draw.random() < config.attributes:
+        count = min(len(values), draw.randint(1, MOST_VALUES))
+        text = " ".join(draw.sample(list(values), count))
     if config.word_drop > 0:
         words = text.split()
         kept = [word for word in words if draw.random() >= config.word_drop]

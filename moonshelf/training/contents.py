@@ -30,6 +30,8 @@ class ContentSource:
         self.catalog, self.pixels, self.fields = catalog, pixels, fields
         self._titles = _flat(catalog.column("title")) if fields == ("title",) else None
         self._descriptions = _flat(catalog.column("description"))
+        self._attributes = _flat(catalog.column("attributes"))
+        self._categories = _flat(catalog.column("category"))
 
     def __call__(
         self,
@@ -69,9 +71,20 @@ class ContentSource:
         if draws is None or not augment.changes_texts:
             return texts
         descriptions = self._descriptions.take(pa.array(rows)).to_pylist()
+        values = self._values(rows) if augment.attributes > 0 else [()] * len(rows)
         return [
-            augment_text(text, more or "", augment, int(seed))
-            for text, more, seed in zip(texts, descriptions, draws.seeds, strict=True)
+            augment_text(text, more or "", few, augment, int(seed))
+            for text, more, few, seed in zip(texts, descriptions, values, draws.seeds, strict=True)
+        ]
+
+    def _values(self, rows: np.ndarray) -> list[tuple[str, ...]]:
+        """Every attribute value of each row, and the leaf of its category."""
+        at = pa.array(rows)
+        attributes = self._attributes.take(at).to_pylist()
+        leaves = [path[-1:] for path in self._categories.take(at).to_pylist()]
+        return [
+            tuple(dict.fromkeys([*(v for _, some in pairs for v in some), *leaf]))
+            for pairs, leaf in zip(attributes, leaves, strict=True)
         ]
 
     def _images(

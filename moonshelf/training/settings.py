@@ -75,6 +75,9 @@ class AugmentConfig(Config):
     description: float = Field(default=0.0, ge=0, le=1)
     """Chance that a stretch of the description stands in for the title."""
     description_words: int = Field(default=24, ge=1)
+    attributes: float = Field(default=0.0, ge=0, le=1)
+    """Chance that one to three values of attributes and category, drawn at random, stand in for
+    the title: richer text (methods.md 3.4) in the wording of labels."""
     word_drop: float = Field(default=0.0, ge=0, lt=1)
     """Chance of each word of a text to be left out (at least one stays)."""
     flip: bool = False
@@ -89,7 +92,7 @@ class AugmentConfig(Config):
 
     @property
     def changes_texts(self) -> bool:
-        return self.description > 0 or self.word_drop > 0
+        return self.description > 0 or self.attributes > 0 or self.word_drop > 0
 
 
 class TermConfig(Config):
@@ -107,8 +110,26 @@ class TermConfig(Config):
     """session: how many next purchases are paired with each."""
     before: str | int | None = None
     """session: only purchases before this date or unix time."""
+    query_description: float | None = Field(default=None, ge=0, le=1)
+    """Chance that the query side's text is a stretch of the description; default: the stage's."""
+    item_description: float | None = Field(default=None, ge=0, le=1)
+    query_attributes: float | None = Field(default=None, ge=0, le=1)
+    """Chance that the query side's text is a few attribute values; default: the stage's."""
+    item_attributes: float | None = Field(default=None, ge=0, le=1)
     optional: bool = False
     """Leave the term out, and say so, where the catalogue has no such pairs."""
+
+    def augments(self, stage: AugmentConfig) -> tuple[AugmentConfig, AugmentConfig]:
+        """The stage's augmentation with this term's own text shares, for query and item."""
+        sides = (
+            {"description": self.query_description, "attributes": self.query_attributes},
+            {"description": self.item_description, "attributes": self.item_attributes},
+        )
+        query, item = (
+            stage.model_copy(update={k: v for k, v in own.items() if v is not None})
+            for own in sides
+        )
+        return query, item
 
 
 class DistillConfig(Config):

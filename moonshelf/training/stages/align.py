@@ -36,7 +36,13 @@ from moonshelf.training.ahead import Loss, Work
 from moonshelf.training.contents import ContentSource, Draws
 from moonshelf.training.distill import follow_teacher
 from moonshelf.training.gradcache import Batch
-from moonshelf.training.settings import COLDEST, WARMEST, AlignConfig, TermConfig
+from moonshelf.training.settings import (
+    COLDEST,
+    WARMEST,
+    AlignConfig,
+    AugmentConfig,
+    TermConfig,
+)
 
 
 class Temperature(nn.Module):
@@ -114,8 +120,10 @@ class AlignStage:
         term = self._terms[planned.term]
         size = self.config.mini_batch or len(pairs)
         sides = [
-            self._collates(pairs[:, side], view, (self._seed, 3, step, side), size)
-            for side, view in enumerate((term.query, term.item))
+            self._collates(pairs[:, side], view, augment, (self._seed, 3, step, side), size)
+            for side, (view, augment) in enumerate(
+                zip((term.query, term.item), term.augments(self.config.augment), strict=True)
+            )
         ]
         rows = np.ascontiguousarray(pairs.T)
         return Work(step, planned.name, rows, sides, about=self._about(planned.term, rows))
@@ -178,13 +186,24 @@ class AlignStage:
         return np.where(turn[:, None], pairs[:, ::-1], pairs)
 
     def _collates(
-        self, rows: np.ndarray, view: View, key: tuple[int, ...], size: int
+        self,
+        rows: np.ndarray,
+        view: View,
+        augment: AugmentConfig,
+        key: tuple[int, ...],
+        size: int,
     ) -> list[Callable[[], Batch]]:
         parts = [slice(start, start + size) for start in range(0, len(rows), size)]
-        return [functools.partial(self._collate, rows, view, key, part) for part in parts]
+        return [functools.partial(self._collate, rows, view, augment, key, part) for part in parts]
 
-    def _collate(self, rows: np.ndarray, view: View, key: tuple[int, ...], part: slice) -> Batch:
-        augment = self.config.augment
+    def _collate(
+        self,
+        rows: np.ndarray,
+        view: View,
+        augment: AugmentConfig,
+        key: tuple[int, ...],
+        part: slice,
+    ) -> Batch:
         changed = augment.changes_pictures or augment.changes_texts
         draws = Draws(key, len(rows))[part] if changed else None
         return self.encoder.collate(self.source(rows[part], view, augment, draws))

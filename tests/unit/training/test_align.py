@@ -132,15 +132,31 @@ def test_mini_batches_are_pieces_of_the_same_augmented_batch(shop: Catalog):
 def test_text_augmentation_stays_within_title_and_description():
     config = AugmentConfig(description=0.5, description_words=3, word_drop=0.4)
     title, description = "one two three", "alpha beta gamma delta epsilon"
-    found = {augment_text(title, description, config, seed) for seed in range(300)}
+    found = {augment_text(title, description, (), config, seed) for seed in range(300)}
     for text in found:
         words = text.split()
         assert words
         assert set(words) <= set(title.split()) or set(words) <= set(description.split())
         assert len(words) <= 3
     assert len(found) > 10
-    assert augment_text(title, "", AugmentConfig(description=1.0), 0) == title
-    assert augment_text("", "", AugmentConfig(word_drop=0.9), 0) == ""
+    assert augment_text(title, "", (), AugmentConfig(description=1.0), 0) == title
+    assert augment_text("", "", (), AugmentConfig(word_drop=0.9), 0) == ""
+
+
+def test_values_stand_in_for_the_title() -> None:
+    values, config = ("Black", "Solid", "Shirts", "Cotton"), AugmentConfig(attributes=1.0)
+    found = {augment_text("a title", "", values, config, seed) for seed in range(300)}
+    assert {"Black", "Solid", "Shirts", "Cotton"} <= found
+    assert any(len(text.split()) == 3 for text in found)
+    assert all(set(text.split()) <= set(values) for text in found)
+    assert augment_text("a title", "", (), config, 0) == "a title"
+
+
+def test_a_term_has_text_shares_of_its_own() -> None:
+    term = TermConfig(query="t", item="mm", query_attributes=1.0, item_description=0.0)
+    query, item = term.augments(AugmentConfig(description=0.5, flip=True))
+    assert (query.description, query.attributes, query.flip) == (0.5, 1.0, True)
+    assert (item.description, item.attributes, item.flip) == (0.0, 0.0, True)
 
 
 def test_picture_augmentation():
