@@ -73,12 +73,9 @@ format: .venv/dev.stamp ## format, and mend what the linter can mend
 types: .venv/dev.stamp ## the type checker
 	$(RUN) -m pyright --pythonpath $(RUN)
 
-# One script a claim. Files that begin with an underscore are shared pieces, not benchmarks.
-bench: .venv/dev.stamp ## every benchmark in benchmarks/, one process each
-	@set -e; for script in benchmarks/[a-z]*.py; do \
-	  [ -e "$$script" ] || { echo "no benchmarks here" >&2; exit 1; }; \
-	  echo "== $$script"; $(RUN) "$$script" $(ARGS); \
-	done
+# The one benchmark that needs no data. The others train for hours: benchmarks/README.md.
+bench: .venv/dev.stamp ## time and memory of the contrastive loss beside its peers
+	$(RUN) -m benchmarks.contrastive_loss $(ARGS)
 
 clean: ## remove .venv, caches and the demo
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis $(DEMO_DIR)

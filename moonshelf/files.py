@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: atomic JSON, atomic folders, one reading of a full disk."""
+"""Files that appear whole or not at all: atomic JSON, atomic folders, one word for a full disk."""
 
 from __future__ import annotations
 

@@ -75,6 +75,20 @@ def _add_import(verbs: Any) -> None:
         choices=("products", "queries", "events"),
         help="what the rows of a table are (default: products); what to read of a set (all)",
     )
+    load.add_argument(
+        "--limit",
+        metavar="N",
+        type=int,
+        help="only the first N products with the queries and events about them alone",
+    )
+    load.add_argument(
+        "--list-options", action="store_true", help="show the reader's --set options and stop"
+    )
+    _add_import_rules(load)
+
+
+def _add_import_rules(load: argparse.ArgumentParser) -> None:
+    """What happens to a catalogue that is there, to bad rows, and to the splits."""
     load.add_argument("--append", action="store_true", help="add to the catalogue at DIR")
     load.add_argument("--replace", action="store_true", help="replace the catalogue at DIR")
     load.add_argument(
@@ -95,15 +109,6 @@ def _add_import(verbs: Any) -> None:
         help="a group or picture in two splits stops the import (default), or is moved to one",
     )
     load.add_argument("--seed", type=int, default=0, help="of drawn splits (0)")
-    load.add_argument(
-        "--limit",
-        metavar="N",
-        type=int,
-        help="only the first N products with the queries and events about them alone",
-    )
-    load.add_argument(
-        "--list-options", action="store_true", help="show the reader's --set options and stop"
-    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from moonshelf.encoder.backbone import (
+    FAMILIES,
     build_tiny,
     load_pretrained,
     refuse_problems,
@@ -24,7 +25,7 @@ from moonshelf.encoder.config import EncoderConfig, FastConfig, VlmConfig
 from moonshelf.encoder.fast import FastEncoder
 from moonshelf.encoder.text import TextTokenizer, train_tokenizer
 from moonshelf.encoder.vision_language import VisionLanguageEncoder
-from moonshelf.errors import CheckpointError
+from moonshelf.errors import CheckpointError, MoonshelfError
 
 
 def build_encoder(
@@ -54,10 +55,17 @@ def _pretrained(config: VlmConfig) -> Encoder:
     if config.readout == "emb":
         new = tokenizer.add_control_token("<|emb|>")
         _grow_embeddings(backbone, new)
-    settings = json.loads(_file_of(config, "preprocessor_config.json").read_text())
-    return VisionLanguageEncoder(
-        config, backbone, tokenizer, settings["image_mean"], settings["image_std"]
-    )
+    file = _file_of(config, "preprocessor_config.json")
+    try:
+        settings = json.loads(file.read_text(encoding="utf-8"))
+        mean, std = settings["image_mean"], settings["image_std"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"no picture normalization can be read ({error!r})",
+            where=str(file),
+            cure="copy the checkpoint again; image_mean and image_std are needed",
+        ) from error
+    return VisionLanguageEncoder(config, backbone, tokenizer, mean, std)
 
 
 def _file_of(config: VlmConfig, name: str) -> Path:
@@ -93,25 +101,42 @@ def load_encoder(folder: Path | str) -> Encoder:
     """
     folder = encoder_folder(folder)
     described = _description(folder)
+    tokenizer = TextTokenizer.load(folder / "tokenizer")
+    # What is drawn here is overwritten; the caller's random state must not notice.
+    with torch.random.fork_rng(devices=[]):
+        encoder = _described_encoder(described, tokenizer, folder)
+    _load_weights(encoder, folder / "model.safetensors")
+    encoder.folder = folder
+    return encoder.eval()
+
+
+def _described_encoder(
+    described: dict[str, Any], tokenizer: TextTokenizer, folder: Path
+) -> Encoder:
+    """The modules that ``encoder.json`` describes, before their weights are loaded."""
     try:
-        config = TypeAdapter(EncoderConfig).validate_python(described["config"])
+        config = TypeAdapter(EncoderConfig).validate_python(described.get("config"))
     except ValidationError as error:
         raise CheckpointError(
             f"encoder.json has a config of another version: {error.errors()[0]['msg']}",
             where=str(folder),
             cure="load it with the Moonshelf version that wrote it",
         ) from error
-    tokenizer = TextTokenizer.load(folder / "tokenizer")
     if isinstance(config, FastConfig):
-        encoder: Encoder = FastEncoder(config, tokenizer)
-    else:
+        return FastEncoder(config, tokenizer)
+    try:
         backbone = skeleton(config, _transformers_config(described["backbone"]))
-        encoder = VisionLanguageEncoder(
+        return VisionLanguageEncoder(
             config, backbone, tokenizer, described["picture_mean"], described["picture_std"]
         )
-    _load_weights(encoder, folder / "model.safetensors")
-    encoder.folder = folder
-    return encoder.eval()
+    except MoonshelfError:
+        raise
+    except Exception as error:  # the library raises anything on sizes and names that fit nothing
+        raise CheckpointError(
+            f"encoder.json describes no model that can be built ({error!r:.200})",
+            where=str(folder),
+            cure="copy the folder again, or use the transformers version that wrote it",
+        ) from error
 
 
 def encoder_folder(folder: Path | str) -> Path:
@@ -132,22 +157,30 @@ def encoder_version(folder: Path | str) -> str:
     folder = encoder_folder(folder)
     digest = hashlib.sha256()
     for name in ("encoder.json", "model.safetensors", "tokenizer/tokenizer.json"):
-        with (folder / name).open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        try:
+            with (folder / name).open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise CheckpointError(
+                f"cannot be read ({error.strerror})",
+                where=str(folder / name),
+                cure="copy the whole folder again",
+            ) from error
     return digest.hexdigest()[:16]
 
 
 def _description(folder: Path) -> dict[str, Any]:
     file = folder / "encoder.json"
     try:
-        described = json.loads(file.read_text())
-    except ValueError as error:
+        described = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"encoder.json is damaged: {error}", where=str(file), cure="copy the folder again"
         ) from error
-    if described.get("format") != FORMAT:
+    found = described.get("format") if isinstance(described, dict) else None
+    if found != FORMAT:
         raise CheckpointError(
-            f"encoder format {described.get('format')!r}, this version reads {FORMAT}",
+            f"encoder format {found!r}, this version reads {FORMAT}",
             where=str(file),
             cure="load it with the Moonshelf version that wrote it",
         )
@@ -157,6 +190,9 @@ def _description(folder: Path) -> dict[str, Any]:
 def _transformers_config(described: dict[str, Any]) -> Any:
     from transformers import AutoConfig
 
+    # Another class could bring its own code (auto_map), or lack what is asked of it later.
+    if described.get("model_type") not in FAMILIES:
+        raise ValueError(f"model type {described.get('model_type')!r} is not supported")
     return AutoConfig.for_model(**described)
 
 
@@ -173,6 +209,7 @@ def _load_weights(encoder: Encoder, file: Path) -> None:
         "missing": sorted(wanted.keys() - found.keys()),
         "unexpected": sorted(found.keys() - wanted.keys()),
         "of another shape": sorted(k for k in shared if found[k].shape != wanted[k].shape),
+        "not floating point": sorted(k for k in shared if not found[k].is_floating_point()),
     }
     refuse_problems(problems, str(file))
     encoder.load_state_dict(found, strict=True, assign=True)

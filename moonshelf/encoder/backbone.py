@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.nn import functional
 
 from moonshelf.encoder.config import TinyConfig, VlmConfig
 from moonshelf.encoder.stem import ConvStem
@@ -19,6 +21,7 @@ from moonshelf.errors import CheckpointError
 
 # A causal-LM checkpoint holds these beside the encoder; nothing else may be left over.
 NOT_ENCODER = ("lm_head.",)
+FAMILIES = ("qwen2_5_vl", "qwen3_vl")
 
 
 def build_tiny(config: VlmConfig, tokenizer: TextTokenizer) -> nn.Module:
@@ -120,27 +123,37 @@ def load_pretrained(config: VlmConfig) -> nn.Module:
 
     path = str(config.path)
     try:
-        found = AutoConfig.from_pretrained(path, revision=config.revision)
+        found = AutoConfig.from_pretrained(path, revision=config.revision, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise CheckpointError(
             f"no model can be read: {error}".splitlines()[0],
             where=path,
             cure="give a folder with config.json, or a hub name that this machine can reach",
         ) from error
-    if found.model_type not in ("qwen2_5_vl", "qwen3_vl"):
+    if found.model_type not in FAMILIES:
         raise CheckpointError(
             f"model type {found.model_type!r} is not supported",
             where=path,
             cure="use a Qwen2.5-VL or Qwen3-VL checkpoint",
         )
-    model, report = _auto_model().from_pretrained(
-        path,
-        revision=config.revision,
-        dtype="auto",
-        use_safetensors=True,
-        output_loading_info=True,
-        attn_implementation=config.attention_kernel,
-    )
+    try:
+        model, report = _auto_model().from_pretrained(
+            path,
+            revision=config.revision,
+            # Masters of training: a step of 1e-5 is lost in a bfloat16 weight, and the parity probe
+            # compares with float32. bf16 is the business of autocast.
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            attn_implementation=config.attention_kernel,
+        )
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"weights cannot be read: {error}".splitlines()[0],
+            where=path,
+            cure="copy the checkpoint again; its weights must be safetensors",
+        ) from error
     _check_report(report, path)
     batch_vision_attention(model)
     return model
@@ -180,7 +193,8 @@ def _auto_model() -> Any:
 
 def batch_vision_attention(model: nn.Module) -> None:
     """Swaps the stock loop over pictures for one batched matmul (same weights, same result)."""
-    for block in model.visual.blocks:  # pyright: ignore[reportGeneralTypeIssues]
+    visual: Any = model.visual
+    for block in visual.blocks:
         block.attn.forward = _BatchedVisionAttention(block.attn)
 
 
@@ -210,9 +224,12 @@ class _BatchedVisionAttention:
             part.reshape(pictures, -1, a.num_heads, a.head_dim).transpose(1, 2)
             for part in (q, k, v)
         )
-        weights = torch.softmax(q @ k.transpose(2, 3) * a.scaling, dim=-1, dtype=torch.float32)
-        mixed = (weights.to(v.dtype) @ v).transpose(1, 2).reshape(count, -1)
-        return a.proj(mixed)
+        if a.config._attn_implementation == "sdpa":
+            mixed = functional.scaled_dot_product_attention(q, k, v, scale=a.scaling)
+        else:
+            weights = torch.softmax(q @ k.transpose(2, 3) * a.scaling, dim=-1, dtype=torch.float32)
+            mixed = weights.to(v.dtype) @ v
+        return a.proj(mixed.transpose(1, 2).reshape(count, -1))
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

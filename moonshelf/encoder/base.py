@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from moonshelf.catalog.product import Content
 from moonshelf.encoder.config import FastConfig, PictureConfig, VlmConfig
 from moonshelf.encoder.text import TextTokenizer
-from moonshelf.errors import DataError
+from moonshelf.errors import DataError, UsageError
 from moonshelf.files import atomic_folder
 
 FORMAT = 1
@@ -81,9 +81,11 @@ class Encoder(nn.Module, ABC):
             progress: called with the number of contents done after each batch.
             bf16: run the forward pass in bfloat16 autocast (cosine to float32 above 0.999).
         """
+        if batch_size is not None and batch_size < 1:
+            raise UsageError(f"batch_size is {batch_size}, expected at least 1")
         was_training = self.training
         self.eval()
-        size = batch_size or self.embed_batch
+        size = self.embed_batch if batch_size is None else batch_size
         out: list[np.ndarray] = []
         try:
             for chunk in _chunks(contents, size):

@@ -38,6 +38,8 @@ class PictureConfig(Config):
     def _both_or_neither(self) -> PictureConfig:
         if (self.height > 0) != (self.width > 0):
             raise ValueError("height and width are both set, or both 0 (each picture its own grid)")
+        if self.min_pixels > self.max_pixels:
+            raise ValueError(f"min_pixels {self.min_pixels} is above max_pixels {self.max_pixels}")
         return self
 
 
@@ -49,7 +51,14 @@ class StemConfig(Config):
     """
 
     width: int = Field(default=24, ge=4)
-    blocks: tuple[int, ...] = (1, 1, 1, 1)
+    blocks: tuple[Annotated[int, Field(ge=1, le=32)], ...] = Field(
+        default=(1, 1, 1, 1), min_length=1, max_length=8
+    )
+
+    @property
+    def stride(self) -> int:
+        """Pixels to one place of the last grid, a side."""
+        return 2 ** len(self.blocks)
 
 
 class TinyConfig(Config):
@@ -70,6 +79,20 @@ class TinyConfig(Config):
     stem: StemConfig | None = StemConfig()
     zero_init_residual: bool = True
 
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> TinyConfig:
+        if self.heads % self.kv_heads:
+            raise ValueError(f"{self.heads} heads cannot share {self.kv_heads} kv_heads evenly")
+        if (self.width // self.heads) % 2 or self.width < 2 * self.heads:
+            raise ValueError(
+                f"width {self.width} over {self.heads} heads leaves no even head width"
+            )
+        if self.vision_depth and self.vision_width % (4 * self.vision_heads):
+            raise ValueError(
+                f"vision_width {self.vision_width} is no multiple of 4 x {self.vision_heads} heads"
+            )
+        return self
+
 
 class VlmConfig(Config):
     """A multimodal LLM encoder. ``path`` (folder or hub name) wins over ``tiny``."""
@@ -83,8 +106,12 @@ class VlmConfig(Config):
     attention: Literal["bidirectional", "causal"] = "bidirectional"
     readout: Literal["mean", "balanced", "last", "emb"] = "mean"
     vision_markers: bool = False
-    dim: int | None = Field(default=256, description="export width; None keeps the model's own width")
-    pack: int = Field(default=48, ge=0, description="tokens a packed row; 0 puts one product in a row")
+    dim: int | None = Field(
+        default=256, description="export width; None keeps the model's own width"
+    )
+    pack: int = Field(
+        default=48, ge=0, description="tokens a packed row; 0 puts one product in a row"
+    )
     attention_kernel: Literal["eager", "sdpa"] = "eager"
     compile_layers: bool = False
 
@@ -96,10 +123,10 @@ class VlmConfig(Config):
         sides = (self.pictures.height, self.pictures.width)
         if self.pictures.fixed and any(side % block for side in sides):
             raise ValueError(f"picture sides {sides} are not multiples of {block} (2 patches)")
-        if self.tiny.stem is not None and 2 ** len(self.tiny.stem.blocks) != self.tiny.patch:
+        if self.tiny.stem is not None and self.tiny.stem.stride != self.tiny.patch:
             raise ValueError(
                 f"{len(self.tiny.stem.blocks)} stem stages reduce by "
-                f"{2 ** len(self.tiny.stem.blocks)}, but the patch is {self.tiny.patch}"
+                f"{self.tiny.stem.stride}, but the patch is {self.tiny.patch}"
             )
         if self.tiny.stem is not None and not self.pictures.fixed:
             raise ValueError("a convolutional stem needs a fixed canvas: set height and width")
@@ -116,6 +143,16 @@ class FastConfig(Config):
     pictures: PictureConfig = PictureConfig()
     max_text_tokens: int = Field(default=48, ge=1)
     dim: int = Field(default=256, ge=8)
+
+    @model_validator(mode="after")
+    def _canvas_fits_stem(self) -> FastConfig:
+        sides = (self.pictures.height, self.pictures.width)
+        if not self.pictures.fixed or any(side % self.stem.stride for side in sides):
+            raise ValueError(
+                f"picture sides {sides} are not multiples of {self.stem.stride} above 0 "
+                f"({len(self.stem.blocks)} stem stages)"
+            )
+        return self
 
 
 EncoderConfig = Annotated[VlmConfig | FastConfig, Field(discriminator="kind")]

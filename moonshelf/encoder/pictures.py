@@ -16,13 +16,18 @@ from torch import Tensor
 
 from moonshelf.catalog.images import decode_picture, open_picture
 from moonshelf.encoder.config import PictureConfig
+from moonshelf.errors import DataError
 
 if TYPE_CHECKING:
     from moonshelf.catalog.product import Picture
 
 
 def to_canvas(pictures: Sequence[Picture], config: PictureConfig) -> Tensor:
-    """``uint8 [P, H, W, 3]`` on the fixed canvas; arrays of the right size pass as they are."""
+    """``uint8 [P, H, W, 3]`` on the fixed canvas; arrays of the right size pass as they are.
+
+    Raises:
+        ImageError: a picture cannot be read. DataError: an array of another size.
+    """
     height, width = config.height, config.width
     out = np.empty((len(pictures), height, width, 3), np.uint8)
     for k, picture in enumerate(pictures):
@@ -31,9 +36,10 @@ def to_canvas(pictures: Sequence[Picture], config: PictureConfig) -> Tensor:
         elif picture.shape == (height, width, 3) and picture.dtype == np.uint8:
             out[k] = picture
         else:
-            raise ValueError(
+            raise DataError(
                 f"decoded picture {k} is {picture.dtype} {picture.shape}, "
-                f"expected uint8 ({height}, {width}, 3)"
+                f"expected uint8 ({height}, {width}, 3)",
+                cure="pass its encoded bytes, or decode it for this encoder's canvas",
             )
     return torch.from_numpy(out)
 
@@ -54,11 +60,18 @@ def fitting_size(
     height: int, width: int, factor: int, min_pixels: int, max_pixels: int
 ) -> tuple[int, int]:
     """The sides nearest to the picture's own that are multiples of ``factor``, with the area
-    scaled into ``[min_pixels, max_pixels]``. Never below one block a side."""
+    scaled into ``[min_pixels, max_pixels]``. Never below one block a side.
+
+    As the library's ``smart_resize``, but where that refuses (sides of more than 200 to 1) the
+    longer side is squeezed: a side held at one block would else let the area grow without bound.
+    """
     h, w = (max(factor, round(side / factor) * factor) for side in (height, width))
     if h * w > max_pixels:
         scale = math.sqrt(height * width / max_pixels)
         h, w = (max(factor, math.floor(s / scale / factor) * factor) for s in (height, width))
+        if min(h, w) == factor:
+            longest = max(factor, max_pixels // factor // factor * factor)
+            h, w = min(h, longest), min(w, longest)
     elif h * w < min_pixels:
         scale = math.sqrt(min_pixels / (height * width))
         h, w = (math.ceil(s * scale / factor) * factor for s in (height, width))

@@ -39,7 +39,7 @@ def pool(hidden: Tensor, batch: dict[str, Tensor], readout: str) -> Tensor:
 
 
 def _segment_mean(flat: Tensor, segment: Tensor, keep: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Mean of the kept tokens of each product ``[B, D]`` (zero where none) and 0/1 flags ``[B]``."""
+    """Mean of the kept tokens of each product ``[B, D]`` (zero where none), 0/1 flags ``[B]``."""
     at = keep.nonzero(as_tuple=True)[0]
     owner = segment[at]
     total = torch.zeros(count, flat.shape[-1], device=flat.device)

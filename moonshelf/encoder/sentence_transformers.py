@@ -54,11 +54,13 @@ tags: [sentence-transformers, moonshelf]
 Exported by Moonshelf {version}. It needs `pip install moonshelf sentence-transformers`.
 
 ```python
+from pathlib import Path
+
 from sentence_transformers import SentenceTransformer
 
 model = SentenceTransformer("path/of/this/folder", trust_remote_code=True)
 model.encode(["red running shoes"])                          # words
-model.encode([pathlib.Path("shoe.jpg")])                     # a picture
+model.encode([Path("shoe.jpg")])                             # a picture
 model.encode([{{"text": "red shoes", "image": "shoe.jpg"}}])   # both
 ```
 
@@ -188,20 +190,24 @@ def _unknown(value: Any) -> DataError:
 def _read(name: str | Path) -> bytes:
     path, most = Path(name), Limits().max_bytes
     try:
-        size = path.stat().st_size
-        if size <= most:
-            return path.read_bytes()
+        # A device or pipe has no size and may never end: files only, and no more than may be.
+        if path.exists() and not path.is_file():
+            raise OSError("not a file")
+        with path.open("rb") as file:
+            data = file.read(most + 1)
     except (OSError, ValueError) as error:
         raise ImageError(
             f"no picture can be read: {error}",
             where=str(name),
             cure="give a file on this machine, or the bytes of the picture",
         ) from error
-    raise ImageError(
-        f"the picture has {size:,} bytes, the limit is {most:,}",
-        where=str(name),
-        cure="re-encode it smaller",
-    )
+    if len(data) > most:
+        raise ImageError(
+            f"the picture has more than {most:,} bytes",
+            where=str(name),
+            cure="re-encode it smaller",
+        )
+    return data
 
 
 def _encoded(image: Image.Image) -> bytes:

@@ -112,7 +112,7 @@ def pack(products: Sequence[Tokens], capacity: int, pad_id: int) -> dict[str, Te
 
 
 def _places(lengths: Sequence[int], width: int, *, alone: bool) -> list[tuple[int, int]]:
-    """(row, start) of each product: longest first into the first of a few open rows that has room."""
+    """(row, start) of each product: longest first into the first of a few open rows with room."""
     if alone:
         return [(k, 0) for k in range(len(lengths))]
     places: list[tuple[int, int]] = [(0, 0)] * len(lengths)

@@ -62,7 +62,7 @@ class ConvTrunk(nn.Module):
                 layers.append(ResidualBlock(before, width, 2 if stage and not block else 1))
                 before = width
         self.layers = nn.Sequential(*layers)
-        self.out_channels, self.stride = before, 2 ** len(config.blocks)
+        self.out_channels = before
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.layers(haar(pixels))

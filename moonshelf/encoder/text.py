@@ -66,8 +66,15 @@ class TextTokenizer:
         return self.id(token)
 
     def encode(self, texts: Sequence[str], limit: int) -> list[list[int]]:
-        """Ids of each text, cut after ``limit`` tokens."""
-        found = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        """Ids of each text, cut after ``limit`` tokens.
+
+        Raises:
+            DataError: a text is no valid Unicode (half of a surrogate pair).
+        """
+        try:
+            found = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        except TypeError as error:
+            raise _not_unicode(texts) from error
         return [encoding.ids[:limit] for encoding in found]
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -90,6 +97,19 @@ class TextTokenizer:
             raise CheckpointError(
                 f"tokenizer.json cannot be read: {error}", where=str(file), cure="copy it again"
             ) from error
+
+
+def _not_unicode(texts: Sequence[str]) -> DataError:
+    for k, text in enumerate(texts):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            return DataError(
+                f"not valid Unicode at character {error.start}: {text[:40]!a}",
+                where=f"text {k} of the batch",
+                cure="give the text as UTF-8",
+            )
+    return DataError("a text is not a str", cure="pass str only")
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> TextTokenizer:

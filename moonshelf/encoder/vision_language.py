@@ -4,9 +4,10 @@
                                  +-> language model -> H -> readout -> head -> r in R^d, unit
     title   -> tokens -> [T, D] -+
 
-The paper says (methods.md 3.2): all parts trainable, causal attention made bidirectional, last layer
-mean-pooled. It leaves open: template tokens, how several pictures enter, the export width. We chose:
-pictures first in display order, only picture and title tokens in the mean, an optional linear head.
+The paper says (methods.md 3.2): all parts trainable, causal attention made bidirectional, last
+layer mean-pooled. It leaves open: template tokens, how several pictures enter, the export width.
+We chose: pictures first in display order, only picture and title tokens in the mean, an optional
+linear head.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from moonshelf.encoder.pictures import normalize, own_grid, patchify, to_canvas
 from moonshelf.encoder.pooling import pool
 from moonshelf.encoder.sequence import Tokens, attention_mask, pack
 from moonshelf.encoder.text import TextTokenizer
+from moonshelf.errors import CheckpointError, UsageError
 
 
 class VisionLanguageEncoder(Encoder):
@@ -54,6 +56,7 @@ class VisionLanguageEncoder(Encoder):
         vision, width = sizes.vision_config, int(sizes.text_config.hidden_size)
         self.patch, self.merge = int(vision.patch_size), int(vision.spatial_merge_size)
         self.temporal = int(vision.temporal_patch_size)
+        self._check_fit(backbone)
         self.head = nn.Linear(width, config.dim, bias=False) if config.dim else nn.Identity()
         self.dim = config.dim or width
         self.register_buffer("mean", torch.tensor(mean), persistent=False)
@@ -69,6 +72,22 @@ class VisionLanguageEncoder(Encoder):
         if config.compile_layers:
             for layer in self.backbone.language_model.layers:
                 layer.compile()
+
+    def _check_fit(self, backbone: Any) -> None:
+        """Canvas and vocabulary are those of the backbone, or an error says so before any use."""
+        canvas, block = self.pictures, self.patch * self.merge
+        if canvas.fixed and (canvas.height % block or canvas.width % block):
+            raise UsageError(
+                f"picture sides {(canvas.height, canvas.width)} are not multiples of {block}, "
+                "the merged patch of this model",
+                cure="change encoder.pictures, or set height = 0 and width = 0 (own grids)",
+            )
+        rows = backbone.get_input_embeddings().num_embeddings
+        if len(self.tokenizer) > rows:
+            raise CheckpointError(
+                f"the tokenizer has {len(self.tokenizer)} tokens, the model {rows} embeddings",
+                cure="use the tokenizer that belongs to the model",
+            )
 
     # ---- CPU side ------------------------------------------------------------------------------
 

@@ -39,10 +39,13 @@ def _series(
 ) -> dict[str, tuple[list[float], list[float]]]:
     """name -> (minutes of training, value); a key that ends in ``/`` takes all that start so."""
     found: dict[str, tuple[list[float], list[float]]] = {}
-    minutes = 0.0
+    before, seconds, stage = 0.0, 0.0, None
     for line in metrics:
+        if line.get("stage") != stage:  # each stage has a clock of its own; they follow each other
+            before, seconds, stage = before + seconds, 0.0, line.get("stage")
         # Validation lines carry no clock; they belong to the log line before them.
-        minutes = line.get("seconds", 60 * minutes) / 60
+        seconds = line.get("seconds", seconds)
+        minutes = (before + seconds) / 60
         for key, value in line.items():
             wanted = any(key == k or (k.endswith("/") and key.startswith(k)) for k in keys)
             if wanted and isinstance(value, int | float):

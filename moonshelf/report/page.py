@@ -78,7 +78,7 @@ def write_report(path: Path, title: str, lead: str, sections: Sequence[Section])
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-        "img-src data:; style-src 'unsafe-inline'\">"
+        "img-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'\">"
         f'<meta name="color-scheme" content="light dark"><title>{html.escape(title)}</title>'
         f"<style>{_STYLE}{STRIP_STYLE}</style></head><body><h1>{html.escape(title)}</h1>"
         f"<p>{html.escape(lead)}</p><nav>{links}</nav>\n{body}\n</body></html>\n"

@@ -5,17 +5,18 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Sequence
+from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from moonshelf.catalog.images import ImageError
+from moonshelf.catalog.pairs import usable_rows
 from moonshelf.catalog.product import Content, Query, View, product_content
 from moonshelf.catalog.store import Catalog
 from moonshelf.center.store import Store
 from moonshelf.center.strip import result_strip, thumbnail_url
 from moonshelf.encoder import Encoder
+from moonshelf.errors import ImageError, UsageError
 from moonshelf.evaluation.report import to_html
 from moonshelf.evaluation.results import Results
 from moonshelf.report.curves import curves
@@ -24,7 +25,7 @@ from moonshelf.training.tracking import read_metrics
 
 
 def catalog_section(catalog: Catalog, pictures: int = 16, seed: int = 0) -> Section:
-    """Counts, and some products picked at random."""
+    """Counts, and up to ``pictures`` products picked at random."""
     splits = {name: len(catalog.split_rows(name)) for name in ("train", "val", "test")}
     facts = {
         "products": f"{len(catalog):,}",
@@ -35,7 +36,7 @@ def catalog_section(catalog: Catalog, pictures: int = 16, seed: int = 0) -> Sect
     rows = np.sort(np.random.default_rng(seed).permutation(len(catalog))[:pictures])
     cards = "".join(_card(catalog, int(row)) for row in rows)
     body = f'<section class="strip"><ol>{cards}</ol></section>'
-    return Section("Catalog", f"{pictures} products picked at random.", facts, body)
+    return Section("Catalog", f"{len(rows)} products picked at random.", facts, body)
 
 
 def _card(catalog: Catalog, row: int) -> str:
@@ -53,9 +54,20 @@ def _card(catalog: Catalog, row: int) -> str:
 
 
 def training_section(run: Path) -> Section:
-    """Curves and the summary of ``metrics.json``."""
+    """Curves and the summary of ``metrics.json``.
+
+    Raises:
+        UsageError: ``run`` is no folder of a finished run (a bare encoder folder, say).
+    """
     lines = read_metrics(run / "metrics.jsonl")
-    summary = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    try:
+        summary = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"metrics.json cannot be read ({error})",
+            where=str(run),
+            cure="give the run folder that moonshelf train wrote, after training has finished",
+        ) from error
     facts: dict[str, str] = {}
     for name, stage in summary["stages"].items():
         facts |= {
@@ -112,10 +124,9 @@ def _title_searches(
 ) -> list[str]:
     """Titles of test products, where a catalogue has no queries: the product itself is framed."""
     strips = []
-    for row in _spread(catalog.split_rows("test"), count):
+    rows = catalog.split_rows("test")
+    for row in _spread(rows[usable_rows(catalog, View.TEXT)[rows]], count):
         product = catalog[int(row)]
-        if not product.title:
-            continue
         hits = store.search(encoder.embed([Content(product.title)])[0], k)
         strips.append(result_strip(hits, catalog, text=product.title, wanted=[product.id]))
     return strips
@@ -147,8 +158,7 @@ def _spread(rows: np.ndarray, count: int) -> np.ndarray:
 
 
 def _same_group(catalog: Catalog, group: str, own: str, ids: Sequence[str]) -> list[str]:
-    found: list[Any] = [i for i in ids if group and i != own and catalog.get(i).group == group]
-    return found
+    return [i for i in ids if group and i != own and catalog.get(i).group == group]
 
 
 def time_section(steps: dict[str, float], peak_mib: float) -> Section:
@@ -159,9 +169,50 @@ def time_section(steps: dict[str, float], peak_mib: float) -> Section:
 
 
 def saved_evaluations(run: Path) -> list[Section]:
-    """The tables that ``moonshelf evaluate`` left in the run folder, newest last."""
+    """The tables that ``moonshelf evaluate`` left in the run folder, newest last.
+
+    A run folder may come from a stranger: of its HTML only words, headings, tables and lists pass.
+    """
     files = sorted(run.glob("evaluation/*/table.html"), key=lambda file: file.stat().st_mtime)
     return [
-        Section(f"Evaluation {file.parent.name}", "", {}, file.read_text(encoding="utf-8"))
+        Section(f"Evaluation {file.parent.name}", "", {}, _Plain.of(file.read_text("utf-8")))
         for file in files
     ]
+
+
+class _Plain(HTMLParser):
+    """Repeats the tags that evaluation's tables are made of, without attributes, and escapes all
+    else; a script or style is dropped with what is in it."""
+
+    _KEPT = frozenset(
+        ("h2", "h3", "p", "table", "thead", "tbody", "tr", "th", "td")
+        + ("details", "summary", "ul", "li")
+    )
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self._parts: list[str] = []
+        self._hidden = ""
+
+    @classmethod
+    def of(cls, fragment: str) -> str:
+        parser = cls()
+        parser.feed(fragment)
+        parser.close()
+        return f'<div class="evaluation">{"".join(parser._parts)}</div>'
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag in self.CDATA_CONTENT_ELEMENTS:
+            self._hidden = tag
+        elif tag in self._KEPT:
+            self._parts.append(f"<{tag}>")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._hidden:
+            self._hidden = ""
+        elif tag in self._KEPT:
+            self._parts.append(f"</{tag}>")
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self._parts.append(html.escape(data))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from moonshelf.catalog.product import Content
 from moonshelf.encoder import VlmConfig, build_encoder, load_encoder
 from moonshelf.encoder.sequence import IMAGE
-from moonshelf.errors import CheckpointError
+from moonshelf.errors import CheckpointError, UsageError
 from tests.unit.encoder.conftest import photo
 
 OWN_GRID = {"height": 0, "width": 0, "min_pixels": 256, "max_pixels": 64 * 64}
@@ -39,8 +40,9 @@ def test_hidden_states_equal_the_stock_forward(checkpoint: Path) -> None:
     torch.testing.assert_close(ours, stock, rtol=1e-5, atol=1e-5)
 
 
-def test_batched_vision_attention_equals_the_loop(checkpoint: Path) -> None:
-    encoder = build_encoder(config_for(checkpoint, pack=0)).eval()
+@pytest.mark.parametrize("kernel", ["eager", "sdpa"])
+def test_batched_vision_attention_equals_the_loop(checkpoint: Path, kernel: str) -> None:
+    encoder = build_encoder(config_for(checkpoint, pack=0, attention_kernel=kernel)).eval()
     contents = [Content(None, (photo(k, 48, 32),)) for k in range(5)]
     together = torch.from_numpy(encoder.embed(contents))
     alone = torch.cat([torch.from_numpy(encoder.embed([c])) for c in contents])
@@ -58,6 +60,36 @@ def test_round_trip_of_a_pretrained_encoder(checkpoint: Path, tmp_path: Path) ->
     before = encoder.embed(contents)
     after = load_encoder(encoder.save(tmp_path / "saved")).embed(contents)
     assert (before == after).all()
+
+
+def test_half_precision_checkpoints_train_in_float32(checkpoint: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoint, tmp_path / "c")
+    weights = {k: v.bfloat16() for k, v in load_file(folder / "model.safetensors").items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"dtype": "bfloat16"}))
+    encoder = build_encoder(config_for(folder))
+    assert {p.dtype for p in encoder.parameters()} == {torch.float32}
+
+
+def test_a_canvas_that_cuts_patches_is_refused(checkpoint: Path) -> None:
+    with pytest.raises(UsageError, match="not multiples of 16"):
+        build_encoder(config_for(checkpoint, pictures={"height": 24, "width": 32}))
+
+
+def test_a_checkpoint_with_code_of_its_own_is_refused_unasked(tmp_path: Path) -> None:
+    config = {"model_type": "strange", "auto_map": {"AutoConfig": "code.Strange"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "code.py").write_text("raise SystemExit('ran')")
+    with pytest.raises(CheckpointError, match="no model can be read"):
+        build_encoder(VlmConfig(path=str(tmp_path)))
+
+
+def test_missing_picture_normalization_is_named(checkpoint: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoint, tmp_path / "c")
+    (folder / "preprocessor_config.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="image_mean and image_std"):
+        build_encoder(config_for(folder))
 
 
 def broken_copy(checkpoint: Path, folder: Path, **changes: torch.Tensor | None) -> Path:

@@ -16,6 +16,7 @@ from moonshelf.encoder.pictures import (
     patchify,
     to_canvas,
 )
+from moonshelf.errors import DataError
 from tests.unit.encoder.conftest import photo
 
 
@@ -53,11 +54,19 @@ def test_fitting_size_equals_the_library() -> None:
         assert fitting_size(int(height), int(width), 32, 64 * 64, 448 * 448) == expected
 
 
+@pytest.mark.parametrize("factor", [28, 32])
+def test_a_thread_of_a_picture_stays_in_bounds(factor: int) -> None:
+    for sides in ((16_384, 1), (1, 16_384), (3, 900)):
+        h, w = fitting_size(*sides, factor, 64 * 64, 448 * 448)
+        assert h % factor == w % factor == 0
+        assert 64 * 64 <= h * w <= 448 * 448
+
+
 def test_own_grid_of_a_decoded_picture() -> None:
     config = PictureConfig(height=0, width=0, min_pixels=32 * 32, max_pixels=128 * 128)
     assert own_grid(photo(0, 70, 200), config, 32).shape == (64, 192, 3)
 
 
 def test_wrong_decoded_shape_is_named() -> None:
-    with pytest.raises(ValueError, match=r"uint8 \(10, 10, 3\), expected uint8 \(64, 32, 3\)"):
+    with pytest.raises(DataError, match=r"uint8 \(10, 10, 3\), expected uint8 \(64, 32, 3\)"):
         to_canvas([photo(0, 10, 10)], PictureConfig(height=64, width=32))

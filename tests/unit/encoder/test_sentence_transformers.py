@@ -111,6 +111,12 @@ def test_other_inputs_are_refused(small: Path, value, error, told) -> None:
         MoonshelfModule.load(small).preprocess([value])
 
 
+def test_devices_are_not_read(small: Path) -> None:
+    module = MoonshelfModule.load(small)
+    with pytest.raises(ImageError, match="not a file"):
+        module.preprocess([{"image": "/dev/zero"}])
+
+
 def test_exports_whole_and_only_to_a_free_folder(small: Path, tmp_path: Path) -> None:
     folder = export_sentence_transformers(small, tmp_path / "st")
     assert encoder_version(folder) == encoder_version(small)
