@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from moonshelf.catalog.product import Content
 from moonshelf.encoder.base import Batch, Encoder, check_contents
 from moonshelf.encoder.config import FastConfig
-from moonshelf.encoder.pictures import normalize, to_canvas
+from moonshelf.encoder.pictures import normalize, once_each, to_canvas
 from moonshelf.encoder.stem import ConvTrunk
 from moonshelf.encoder.text import TextTokenizer
 
@@ -40,8 +40,9 @@ class FastEncoder(Encoder):
         self.register_buffer("std", torch.tensor([0.5, 0.5, 0.5]), persistent=False)
 
     def collate(self, contents: Sequence[Content]) -> Batch:
-        """``ids [n]`` and ``owner [n]`` (words and whose they are), ``pixels [P, H, W, 3]`` and
-        ``shows [P]`` (pictures and whose they are), ``count`` (B)."""
+        """``ids [n]`` and ``owner [n]`` (words and whose they are), ``pixels [P, H, W, 3]``
+        (distinct pictures), ``picture [n]`` and ``shows [n]`` (which is shown, and by whom), and
+        ``count`` (B)."""
         check_contents(contents)
         texts = self.tokenizer.encode([c.text or "" for c in contents], self.config.max_text_tokens)
         shown = [c.images[: self.pictures.per_product] for c in contents]
@@ -53,9 +54,10 @@ class FastEncoder(Encoder):
             "shows": torch.tensor([k for k, im in enumerate(shown) for _ in im], dtype=torch.long),
             "count": torch.tensor(len(contents)),
         }
-        pictures = [p for images in shown for p in images]
-        if pictures:
-            batch["pixels"] = to_canvas(pictures, self.pictures)
+        distinct, places = once_each([p for images in shown for p in images])
+        if distinct:
+            batch["pixels"] = to_canvas(distinct, self.pictures)
+            batch["picture"] = torch.tensor(places)
         return batch
 
     def forward(self, batch: Batch) -> Tensor:
@@ -68,7 +70,7 @@ class FastEncoder(Encoder):
         if "pixels" in batch:
             pixels = normalize(batch["pixels"], self.mean, self.std)
             states = self.norm(self.trunk(pixels).mean(dim=(2, 3)).float())
-            seen = _mean_by_owner(states, batch["shows"], count)
+            seen = _mean_by_owner(states[batch["picture"]], batch["shows"], count)
             has = torch.bincount(batch["shows"], minlength=count) > 0
             total = total + _unit(self.image_head(seen)) * has[:, None]
         return _unit(total)

@@ -22,6 +22,19 @@ if TYPE_CHECKING:
     from moonshelf.catalog.product import Picture
 
 
+def once_each(shown: Sequence[Picture]) -> tuple[list[Picture], list[int]]:
+    """The distinct picture objects among ``shown``, and the place of each shown one in them.
+
+    Several views of one product hold the very same picture: it is decoded and passes the vision
+    tower once."""
+    places: dict[int, int] = {}
+    distinct: list[Picture] = []
+    for picture in shown:
+        if places.setdefault(id(picture), len(distinct)) == len(distinct):
+            distinct.append(picture)
+    return distinct, [places[id(picture)] for picture in shown]
+
+
 def to_canvas(pictures: Sequence[Picture], config: PictureConfig) -> Tensor:
     """``uint8 [P, H, W, 3]`` on the fixed canvas; arrays of the right size pass as they are.
 

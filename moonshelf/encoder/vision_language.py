@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from moonshelf.catalog.product import Content
 from moonshelf.encoder.base import Batch, Encoder, check_contents
 from moonshelf.encoder.config import VlmConfig
-from moonshelf.encoder.pictures import normalize, own_grid, patchify, to_canvas
+from moonshelf.encoder.pictures import normalize, once_each, own_grid, patchify, to_canvas
 from moonshelf.encoder.pooling import pool
 from moonshelf.encoder.sequence import Tokens, attention_mask, pack
 from moonshelf.encoder.text import TextTokenizer
@@ -94,13 +94,18 @@ class VisionLanguageEncoder(Encoder):
     def collate(self, contents: Sequence[Content]) -> Batch:
         check_contents(contents)
         shown = [c.images[: self.pictures.per_product] for c in contents]
-        pictures, grids = self._picture_tensors([p for images in shown for p in images])
-        merged = iter([(h // self.merge, w // self.merge) for h, w in grids])
+        distinct, places = once_each([p for images in shown for p in images])
+        pictures, grids = self._picture_tensors(distinct)
+        sizes = [(h // self.merge, w // self.merge) for h, w in grids]
+        merged = iter([sizes[place] for place in places])
         texts = self.tokenizer.encode([c.text or "" for c in contents], self.config.max_text_tokens)
         products = [
             self._tokens(images, ids, merged) for images, ids in zip(shown, texts, strict=True)
         ]
-        return pictures | pack(products, self.config.pack, self._ids["pad"])
+        batch = pictures | pack(products, self.config.pack, self._ids["pad"])
+        if len(distinct) < len(places):
+            batch["visual_from"] = _token_rows(sizes, places)
+        return batch
 
     def _tokens(self, images: Sequence[Any], ids: list[int], grids: Any) -> Tokens:
         tokens = Tokens()
@@ -149,6 +154,8 @@ class VisionLanguageEncoder(Encoder):
         extra: dict[str, Any] = {}
         if "grid" in batch:
             features, levels = self.visual_tokens(batch)
+            if "visual_from" in batch:
+                features, *levels = (f[batch["visual_from"]] for f in (features, *levels))
             order = torch.argsort(batch["visual_at"])
             at = batch["visual_at"][order]
             flat = embeds.reshape(-1, embeds.shape[-1]).index_copy(
@@ -184,3 +191,10 @@ class VisionLanguageEncoder(Encoder):
             "picture_mean": list(self.picture_mean),
             "picture_std": list(self.picture_std),
         }
+
+
+def _token_rows(sizes: Sequence[tuple[int, int]], places: Sequence[int]) -> Tensor:
+    """Which merged visual tokens each shown picture has, where pictures are shown repeatedly."""
+    counts = [h * w for h, w in sizes]
+    starts = [sum(counts[:k]) for k in range(len(counts))]
+    return torch.cat([torch.arange(starts[p], starts[p] + counts[p]) for p in places])

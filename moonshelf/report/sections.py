@@ -185,8 +185,8 @@ class _Plain(HTMLParser):
     else; a script or style is dropped with what is in it."""
 
     _KEPT = frozenset(
-        ("h2", "h3", "p", "table", "thead", "tbody", "tr", "th", "td")
-        + ("details", "summary", "ul", "li")
+        {"h2", "h3", "p", "details", "summary", "ul", "li"}
+        | {"table", "thead", "tbody", "tr", "th", "td"}
     )
 
     def __init__(self) -> None:

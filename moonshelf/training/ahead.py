@@ -22,14 +22,16 @@ Loss: TypeAlias = tuple[Tensor, Mapping[str, float | Tensor]]
 class Work:
     """One step of a stage: what to collate, and which catalogue rows it is about.
 
-    ``rows`` [sides, B] are catalogue rows; ``about`` is whatever the stage's own loss needs.
+    ``pairs`` (B) is how many pairs the step holds; ``rows[k]`` is the catalogue row of every vector
+    of side k (for messages); ``about`` is whatever the stage's own loss needs.
     ``sides[k]`` are the mini-batches of side k as functions that collate them; each may be
     called twice (GradCache) and from another thread, and gives the same both times.
     """
 
     step: int
     label: str
-    rows: np.ndarray
+    pairs: int
+    rows: Sequence[np.ndarray]
     sides: Sequence[Sequence[Callable[[], Batch]]]
     about: Any = None
 
@@ -51,8 +53,8 @@ class Stage(Protocol):
         """Vectors [b, d] of one collated mini-batch."""
         ...
 
-    def loss(self, work: Work, query: Tensor, item: Tensor, /) -> Loss:
-        """Loss of all vectors [B, d] of a step."""
+    def loss(self, work: Work, /, *vectors: Tensor) -> Loss:
+        """Loss of a step, given all vectors of each side of ``work``."""
         ...
 
     def modules(self) -> Mapping[str, nn.Module]:

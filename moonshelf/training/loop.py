@@ -97,10 +97,10 @@ def _step(
         with precision.autocast(device):
             return stage.embed(moved)
 
-    def loss(query: Tensor, item: Tensor) -> Loss:
-        scalar, report = stage.loss(work, query, item)
+    def loss(*vectors: Tensor) -> Loss:
+        scalar, report = stage.loss(work, *vectors)
         if not torch.isfinite(scalar):
-            raise _not_finite("the loss", work, (query, item))
+            raise _not_finite("the loss", work, vectors)
         return scalar, {"loss": scalar.detach(), **report}
 
     optimizer.zero_grad()
@@ -115,7 +115,7 @@ def _step(
 def _not_finite(what: str, work: Work, vectors: Sequence[Tensor]) -> TrainingError:
     bad = [work.rows[k][~torch.isfinite(v).all(1).cpu().numpy()] for k, v in enumerate(vectors)]
     named = np.concatenate(bad) if bad else np.empty(0, dtype=np.int64)
-    some = named if len(named) else work.rows.reshape(-1)
+    some = named if len(named) else np.concatenate(work.rows)
     kind = "rows with vectors that are not finite" if len(named) else "rows of the batch"
     listed = ", ".join(str(int(row)) for row in some[:8]) + (", ..." if len(some) > 8 else "")
     return TrainingError(
@@ -143,7 +143,7 @@ class _Meter:
         for key, value in values.items():
             sums[key] = sums.get(key, 0.0) + value
             sums[f"n:{key}"] = sums.get(f"n:{key}", 0.0) + 1
-        self._samples += len(work.rows[0])
+        self._samples += work.pairs
         self._waited += waited
 
     def line(self, stage: str, factor: float) -> dict[str, Any]:

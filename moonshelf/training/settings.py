@@ -95,32 +95,22 @@ class AugmentConfig(Config):
         return self.description > 0 or self.attributes > 0 or self.word_drop > 0
 
 
-class TermConfig(Config):
-    """One pair source, the view of each side, and the share of steps it gets."""
+class PairConfig(Config):
+    """The views of a query and an item that belong together, and which texts they show."""
 
-    source: Literal["self", "variant", "session"] = "self"
     query: View
     item: View
-    share: float = Field(default=1.0, ge=0)
-    most: int = Field(default=4, ge=1)
-    """variant: partners a product gets in a large group."""
-    window_days: float = Field(default=30, gt=0)
-    """session: longest time between the two purchases."""
-    following: int = Field(default=1, ge=1, le=16)
-    """session: how many next purchases are paired with each."""
-    before: str | int | None = None
-    """session: only purchases before this date or unix time."""
     query_description: float | None = Field(default=None, ge=0, le=1)
     """Chance that the query side's text is a stretch of the description; default: the stage's."""
     item_description: float | None = Field(default=None, ge=0, le=1)
     query_attributes: float | None = Field(default=None, ge=0, le=1)
     """Chance that the query side's text is a few attribute values; default: the stage's."""
     item_attributes: float | None = Field(default=None, ge=0, le=1)
-    optional: bool = False
-    """Leave the term out, and say so, where the catalogue has no such pairs."""
+    weight: float = Field(default=1.0, gt=0)
+    """Of this loss, among those of one step."""
 
     def augments(self, stage: AugmentConfig) -> tuple[AugmentConfig, AugmentConfig]:
-        """The stage's augmentation with this term's own text shares, for query and item."""
+        """The stage's augmentation with this pair's own text shares, for query and item."""
         sides = (
             {"description": self.query_description, "attributes": self.query_attributes},
             {"description": self.item_description, "attributes": self.item_attributes},
@@ -130,6 +120,31 @@ class TermConfig(Config):
             for own in sides
         )
         return query, item
+
+
+class TermConfig(PairConfig):
+    """One pair source, the view of each side, and the share of steps it gets."""
+
+    source: Literal["self", "variant", "session"] = "self"
+    share: float = Field(default=1.0, ge=0)
+    together: dict[str, PairConfig] = Field(default_factory=dict)
+    """self: further losses over the same products; every picture passes the vision tower once."""
+    most: int = Field(default=4, ge=1)
+    """variant: partners a product gets in a large group."""
+    window_days: float = Field(default=30, gt=0)
+    """session: longest time between the two purchases."""
+    following: int = Field(default=1, ge=1, le=16)
+    """session: how many next purchases are paired with each."""
+    before: str | int | None = None
+    """session: only purchases before this date or unix time."""
+    optional: bool = False
+    """Leave the term out, and say so, where the catalogue has no such pairs."""
+
+    @model_validator(mode="after")
+    def _together_is_about_one_product(self) -> TermConfig:
+        if self.together and self.source != "self":
+            raise ValueError(f"together needs source = 'self', not {self.source!r}")
+        return self
 
 
 class DistillConfig(Config):

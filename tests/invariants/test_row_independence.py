@@ -47,3 +47,16 @@ def test_neighbors_get_no_gradient(encoder: Encoder) -> None:
     moved = np.abs(base - again).max(axis=1)
     assert moved[1] > 1e-3
     assert np.delete(moved, 1).max() < 1e-6
+
+
+def test_a_shared_picture_gives_the_vectors_of_separate_ones(encoder: Encoder) -> None:
+    """One vision pass a picture: views that hold the very same picture equal views of copies."""
+    pictures = [photo(k) for k in range(3)]
+    views = [(None, True), ("red mug", True), ("blue dress", False)]
+    shared = [Content(text, (p,) if see else ()) for text, see in views for p in pictures]
+    copied = [Content(c.text, tuple(np.copy(p) for p in c.images)) for c in shared]
+    once, each = encoder.collate(shared), encoder.collate(copied)
+    assert len(once["grid" if "grid" in once else "pixels"]) == 3
+    assert len(each["grid" if "grid" in each else "pixels"]) == 6
+    with torch.no_grad():
+        assert (encoder(once) - encoder(each)).abs().max() < 1e-5

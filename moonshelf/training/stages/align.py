@@ -5,7 +5,9 @@ purchases, InfoNCE with in-batch negatives. It leaves open temperature, batch, m
 do about negatives that are none. We chose (methods.md 3.11):
 
 1. A *term* is a pair source seen through two views (query view, item view) with a share.
-2. Each step holds one term, drawn by shares.
+2. Each step holds one term, drawn by shares. A term about single products may carry further
+   losses (``together``): title, picture, both, richer text of the same products in one pass, each
+   loss homogeneous in its two views, each picture through the vision tower once.
 3. The loss is symmetric InfoNCE, both directions. Kept out of the negatives: the same item, the
    same group (SPU), the same text where a view is text alone, known pairs of a session log and, if
    switched on, items that score more than ``margin`` above the positive.
@@ -19,8 +21,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,10 +31,10 @@ from torch import Tensor, nn
 
 from moonshelf.catalog.batches import BatchPlan, PlannedBatch, Term
 from moonshelf.catalog.pairs import catalog_pairs, group_codes
-from moonshelf.catalog.product import View
+from moonshelf.catalog.product import Content, View
 from moonshelf.encoder.base import Encoder
 from moonshelf.errors import DataError
-from moonshelf.objectives.contrastive import KeepOut, symmetric_info_nce
+from moonshelf.objectives.contrastive import Contrast, KeepOut, symmetric_info_nce
 from moonshelf.training.ahead import Loss, Work
 from moonshelf.training.contents import ContentSource, Draws
 from moonshelf.training.distill import follow_teacher
@@ -41,6 +44,7 @@ from moonshelf.training.settings import (
     WARMEST,
     AlignConfig,
     AugmentConfig,
+    PairConfig,
     TermConfig,
 )
 
@@ -60,8 +64,12 @@ class Temperature(nn.Module):
 class About:
     """What the loss needs to know of a step besides its vectors; made in the preparing thread."""
 
-    keep_out: KeepOut
+    term: int
+    keep_out: list[KeepOut]
+    """Of each loss of the step."""
     teacher: tuple[Tensor, Tensor] | None
+    sizes: list[int]
+    """Products of each mini-batch."""
 
 
 class AlignStage:
@@ -96,6 +104,7 @@ class AlignStage:
         planned = [term for term in found.values() if term is not None]
         self._terms = [config.terms[term.name] for term in planned]
         self.plan = BatchPlan(planned, config.batch, seed)
+        self._shows = [_Shows(term, config.augment) for term in self._terms]
         self._partners = [
             _Partners(p.pairs) if t.source == "session" else None
             for p, t in zip(planned, self._terms, strict=True)
@@ -109,7 +118,7 @@ class AlignStage:
         seen = [
             p.pairs[:, side]
             for p, t in zip(self.plan.terms, self._terms, strict=True)
-            for side, shown in enumerate((t.query, t.item))
+            for side, shown in _views(t)
             if shown == view
         ]
         return np.unique(np.concatenate(seen)) if seen else np.empty(0, dtype=np.int64)
@@ -117,37 +126,47 @@ class AlignStage:
     def work(self, step: int) -> Work:
         planned = self.plan[step]
         pairs = self._turned(planned, step)
-        term = self._terms[planned.term]
+        shows = self._shows[planned.term]
         size = self.config.mini_batch or len(pairs)
-        sides = [
-            self._collates(pairs[:, side], view, augment, (self._seed, 3, step, side), size)
-            for side, (view, augment) in enumerate(
-                zip((term.query, term.item), term.augments(self.config.augment), strict=True)
-            )
+        parts = [slice(start, start + size) for start in range(0, len(pairs), size)]
+        keys = [(self._seed, 3, step, number) for number in range(len(shows.sides))]
+        collates = [
+            [functools.partial(self._collate, pairs, [side], [key], part) for part in parts]
+            for side, key in zip(shows.sides, keys, strict=True)
         ]
-        rows = np.ascontiguousarray(pairs.T)
-        return Work(step, planned.name, rows, sides, about=self._about(planned.term, rows))
+        if shows.at_once:
+            collates = [
+                [functools.partial(self._collate, pairs, shows.sides, keys, part) for part in parts]
+            ]
+        columns = np.ascontiguousarray(pairs.T)
+        about = self._about(planned.term, columns, [len(pairs[part]) for part in parts])
+        rows = [columns[side.column] for side in shows.sides]
+        if shows.at_once:
+            rows = [np.concatenate([row[part] for part in parts for row in rows])]
+        return Work(step, planned.name, len(pairs), rows, collates, about)
 
     def embed(self, batch: Batch) -> Tensor:
         return self.encoder(dict(batch))
 
-    def loss(self, work: Work, query: Tensor, item: Tensor) -> Loss:
-        temperature = self.temperature()
-        found = symmetric_info_nce(
-            query, item, temperature, keep_out=_on(work.about.keep_out, query.device)
-        )
-        report: dict[str, float | Tensor] = {
-            "contrast": found.loss.detach(),
-            "accuracy": found.accuracy,
-            "masked_share": found.masked_share,
-            "positive_similarity": found.positive_similarity,
-            "negative_similarity": found.negative_similarity,
-            "temperature": temperature.detach(),
-        }
-        total = found.loss
+    def loss(self, work: Work, *vectors: Tensor) -> Loss:
+        temperature, about = self.temperature(), work.about
+        shows = self._shows[about.term]
+        sides = shows.separate(vectors, about.sizes)
+        report: dict[str, float | Tensor] = {"temperature": temperature.detach()}
+        total = vectors[0].new_zeros(())
+        for (name, pair, (q, p)), keep_out in zip(shows.losses, about.keep_out, strict=True):
+            found = symmetric_info_nce(
+                sides[q], sides[p], temperature, keep_out=_on(keep_out, sides[q].device)
+            )
+            total = total + pair.weight * found.loss
+            if name:
+                report[f"contrast/{name}"] = found.loss.detach()
+            else:
+                report |= _figures(found)
         distill = self.config.distill
-        if distill is not None and work.about.teacher is not None:
-            follow = follow_teacher((query, item), temperature, work.about.teacher, distill)
+        if distill is not None and about.teacher is not None:
+            query, item = (sides[k] for k in shows.losses[0][2])
+            follow = follow_teacher((query, item), temperature, about.teacher, distill)
             report["distill"] = follow.detach()
             total = total + distill.weight * follow
         return total, report
@@ -169,8 +188,10 @@ class AlignStage:
                 raise
             self.without_pairs[name] = error.what
             return None
-        usable = [self.source.usable(view) for view in (term.query, term.item)]
-        pairs = every[usable[0][every[:, 0]] & usable[1][every[:, 1]]]
+        fit = np.ones(len(every), dtype=bool)
+        for side, view in _views(term):
+            fit &= self.source.usable(view)[every[:, side]]
+        pairs = every[fit]
         self.dropped[name] = len(every) - len(pairs)
         if term.optional and len(pairs) < 2:
             self.without_pairs[name] = f"has {len(pairs)} pairs with readable titles and pictures"
@@ -185,30 +206,48 @@ class AlignStage:
         turn = np.random.default_rng((self._seed, 4, step)).random(len(pairs)) < 0.5
         return np.where(turn[:, None], pairs[:, ::-1], pairs)
 
-    def _collates(
-        self,
-        rows: np.ndarray,
-        view: View,
-        augment: AugmentConfig,
-        key: tuple[int, ...],
-        size: int,
-    ) -> list[Callable[[], Batch]]:
-        parts = [slice(start, start + size) for start in range(0, len(rows), size)]
-        return [functools.partial(self._collate, rows, view, augment, key, part) for part in parts]
-
     def _collate(
         self,
-        rows: np.ndarray,
-        view: View,
-        augment: AugmentConfig,
-        key: tuple[int, ...],
+        pairs: np.ndarray,
+        sides: Sequence[Side],
+        keys: Sequence[tuple[int, ...]],
         part: slice,
     ) -> Batch:
-        changed = augment.changes_pictures or augment.changes_texts
-        draws = Draws(key, len(rows))[part] if changed else None
-        return self.encoder.collate(self.source(rows[part], view, augment, draws))
+        """The contents of one mini-batch of every given side, one side after the other.
 
-    def _about(self, term: int, rows: np.ndarray) -> About:
+        Sides of the same products share the very same pictures, so that the encoder may look at
+        each once: they all draw their picture changes from the first key.
+        """
+        pictures: dict[int, list[tuple[Any, ...]]] = {}
+        contents: list[Content] = []
+        for side, key in zip(sides, keys, strict=True):
+            rows = pairs[part, side.column]
+            texts = self._contents(rows, View.TEXT, side, key, len(pairs), part)
+            if side.view.has_image and side.column not in pictures:
+                seen = self._contents(rows, View.IMAGE, side, keys[0], len(pairs), part)
+                pictures[side.column] = [content.images for content in seen]
+            for k, content in enumerate(texts):
+                text = content.text if side.view.has_text else None
+                images = pictures[side.column][k] if side.view.has_image else ()
+                contents.append(Content(text, images))
+        return self.encoder.collate(contents)
+
+    def _contents(
+        self,
+        rows: np.ndarray,
+        view: View,
+        side: Side,
+        key: tuple[int, ...],
+        whole: int,
+        part: slice,
+    ) -> list[Content]:
+        if not side.view.has_text and view is View.TEXT:
+            return [Content()] * len(rows)
+        changed = side.augment.changes_pictures or side.augment.changes_texts
+        draws = Draws(key, whole)[part] if changed else None
+        return self.source(rows, view, side.augment, draws)
+
+    def _about(self, term: int, rows: np.ndarray, sizes: list[int]) -> About:
         shown = self._terms[term]
         teacher = None
         if self.teacher:
@@ -217,11 +256,12 @@ class AlignStage:
                 for view, side in zip((shown.query, shown.item), rows, strict=True)
             )
             teacher = (query, item)
-        return About(self._keep_out(term, rows), teacher)
+        keep_out = [self._keep_out(term, pair, rows) for _, pair, _ in self._shows[term].losses]
+        return About(term, keep_out, teacher, sizes)
 
-    def _keep_out(self, term: int, rows: np.ndarray) -> KeepOut:
+    def _keep_out(self, term: int, shown: PairConfig, rows: np.ndarray) -> KeepOut:
         """Labels of what is no negative; see point 3 of the module's head."""
-        shown, partners = self._terms[term], self._partners[term]
+        partners = self._partners[term]
         labels = [
             self._text_codes(side) if self.config.mask_same_text and view is View.TEXT else side
             for view, side in zip((shown.query, shown.item), rows, strict=True)
@@ -248,6 +288,66 @@ def _on(keep_out: KeepOut, device: torch.device) -> KeepOut:
     values = {f.name: getattr(keep_out, f.name) for f in dataclasses.fields(keep_out)}
     moved = {k: v.to(device) for k, v in values.items() if isinstance(v, Tensor)}
     return dataclasses.replace(keep_out, **moved)
+
+
+def _figures(found: Contrast) -> dict[str, float | Tensor]:
+    return {
+        "contrast": found.loss.detach(),
+        "accuracy": found.accuracy,
+        "masked_share": found.masked_share,
+        "positive_similarity": found.positive_similarity,
+        "negative_similarity": found.negative_similarity,
+    }
+
+
+def _views(term: TermConfig) -> list[tuple[int, View]]:
+    """Every (column of the pair, view) that the losses of a term show."""
+    pairs = [term, *term.together.values()]
+    return [(side, view) for p in pairs for side, view in enumerate((p.query, p.item))]
+
+
+@dataclass(frozen=True)
+class Side:
+    """What is encoded once in a step: a column of the pairs, its view, its texts."""
+
+    column: int
+    view: View
+    augment: AugmentConfig
+
+
+class _Shows:
+    """The distinct sides of a term and which two of them each of its losses compares."""
+
+    def __init__(self, term: TermConfig, stage: AugmentConfig) -> None:
+        self.at_once = bool(term.together)
+        self.sides: list[Side] = []
+        self.losses: list[tuple[str, PairConfig, tuple[int, int]]] = []
+        for name, pair in {"": term, **term.together}.items():
+            augments = pair.augments(stage)
+            places = []
+            for column, view in enumerate((pair.query, pair.item)):
+                # With further losses both columns are the same product: one column, shown once.
+                side = Side(0 if self.at_once else column, view, _seen(augments[column], view))
+                if side not in self.sides:
+                    self.sides.append(side)
+                places.append(self.sides.index(side))
+            self.losses.append((name, pair, (places[0], places[1])))
+
+    def separate(self, vectors: Sequence[Tensor], sizes: Sequence[int]) -> list[Tensor]:
+        """Vectors of the collated mini-batches as [B, d] of each side."""
+        if not self.at_once:
+            return list(vectors)
+        count = len(self.sides)
+        parts = vectors[0].split([count * size for size in sizes])
+        chunks = [part.chunk(count) for part in parts]
+        return [torch.cat([chunk[k] for chunk in chunks]) for k in range(count)]
+
+
+def _seen(augment: AugmentConfig, view: View) -> AugmentConfig:
+    """Without the text shares where no text is shown, so that equal sides compare equal."""
+    if view.has_text:
+        return augment
+    return augment.model_copy(update={"description": 0.0, "attributes": 0.0, "word_drop": 0.0})
 
 
 class _Partners:

@@ -12,10 +12,19 @@ from moonshelf.catalog.pixels import PixelCache
 from moonshelf.catalog.product import Event, Product, View
 from moonshelf.catalog.store import Catalog
 from moonshelf.catalog.writer import CatalogWriter
+from moonshelf.encoder import FastConfig, build_encoder
+from moonshelf.encoder.config import PictureConfig, StemConfig
+from moonshelf.objectives.contrastive import info_nce_dense
 from moonshelf.training.augment import augment_pictures, augment_text
 from moonshelf.training.contents import ContentSource, Draws
 from moonshelf.training.distill import follow_teacher
-from moonshelf.training.settings import AlignConfig, AugmentConfig, DistillConfig, TermConfig
+from moonshelf.training.settings import (
+    AlignConfig,
+    AugmentConfig,
+    DistillConfig,
+    PairConfig,
+    TermConfig,
+)
 from moonshelf.training.stages.align import AlignStage, Temperature
 from tests.small_shop import picture, write_small_shop
 
@@ -64,12 +73,12 @@ def stage(shop: Catalog, mini_batch: int | None = None, **terms: TermConfig) -> 
 def kept_out(found: AlignStage) -> set[tuple[int, int]]:
     """(query row, item row) pairs that are no negatives of each other in step 0."""
     work = found.work(0)
-    keep_out = work.about.keep_out
+    keep_out = work.about.keep_out[0]
     pairs = set()
     for entries, labels in keep_out.relations(len(work.rows[0]), 0, 0):
         for place, label in entries.tolist():
             for column in np.flatnonzero(labels.numpy() == label):
-                pairs.add((int(work.rows[0, place]), int(work.rows[1, column])))
+                pairs.add((int(work.rows[0][place]), int(work.rows[1][column])))
     return {(a, b) for a, b in pairs if a != b}
 
 
@@ -89,10 +98,10 @@ def test_group_and_equal_text_are_no_negatives(shop: Catalog):
 
 def test_session_partners_and_the_item_itself_are_no_negatives(shop: Catalog):
     found = stage(shop, x=TermConfig(source="session", query=View.BOTH, item=View.BOTH))
-    assert sorted(map(tuple, found.work(0).rows.T.tolist())) == [(0, 6), (6, 2)]
+    assert sorted(map(tuple, np.array(found.work(0).rows).T.tolist())) == [(0, 6), (6, 2)]
     # 0 -> 6 -> 2: 6 was bought with 0 and with 2, and is itself an item.
     assert kept_out(found) == {(0, 6), (6, 2)}
-    known = found.work(0).about.keep_out.known
+    known = found.work(0).about.keep_out[0].known
     rows = found.work(0).rows[0]
     assert {(int(rows[p]), int(i)) for p, i in known.tolist()} == {
         *((0, 6), (0, 0)),
@@ -214,3 +223,42 @@ def test_temperature_starts_where_told_and_stays_in_range():
         temperature.log_temperature.fill_(-50.0)
     assert float(temperature().detach()) == pytest.approx(0.01)
     assert not Temperature(0.07, learn=False).log_temperature.requires_grad
+
+
+@pytest.mark.parametrize("mini_batch", [None, 3])
+def test_losses_together_are_the_losses_alone(shop: Catalog, mini_batch: int | None):
+    """One pass with shared pictures gives the sum of the losses of separate passes."""
+    alone = {
+        "": PairConfig(query=View.TEXT, item=View.IMAGE),
+        "whole": PairConfig(query=View.IMAGE, item=View.BOTH, weight=0.5),
+        "part": PairConfig(query=View.TEXT, item=View.BOTH, weight=2.0),
+    }
+    term = TermConfig(
+        query=View.TEXT, item=View.IMAGE, together={k: v for k, v in alone.items() if k}
+    )
+    config = AlignConfig(steps=1, batch=16, mini_batch=mini_batch, terms={"x": term})
+    source = ContentSource(shop, PixelCache.build(shop, 32, 32))
+    fast = FastConfig(
+        vocabulary=300,
+        width=16,
+        dim=8,
+        stem=StemConfig(width=4),
+        pictures=PictureConfig(height=32, width=32),
+    )
+    encoder = build_encoder(fast, ["a red bar", "a green bar", "same words"])
+    found = AlignStage("align", config, encoder, source, seed=0, device=CPU)
+    work = found.work(0)
+    vectors = [torch.cat([encoder(collate()) for collate in side]) for side in work.sides]
+    total, report = found.loss(work, *vectors)
+    rows, expected = found.plan[0].pairs[:, 0], torch.zeros(())
+    for pair, keep_out in zip(alone.values(), work.about.keep_out, strict=True):
+        query, item = (encoder(encoder.collate(source(rows, v))) for v in (pair.query, pair.item))
+        expected = (
+            expected
+            + pair.weight
+            * info_nce_dense(
+                query, item, found.temperature(), keep_out=keep_out, symmetric=True
+            ).loss
+        )
+    torch.testing.assert_close(total, expected, rtol=1e-5, atol=1e-6)
+    assert {"contrast", "contrast/whole", "contrast/part"} <= set(report)

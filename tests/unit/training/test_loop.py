@@ -51,7 +51,7 @@ class FakeStage:
             ]
             for side in range(2)
         ]
-        return Work(step, "pair", np.stack([rows, rows]), sides)
+        return Work(step, "pair", len(rows), [rows, rows], sides)
 
     def collate(self, rows: np.ndarray, key: tuple[int, int]) -> dict[str, Tensor]:
         self.threads.add(threading.current_thread().name)
@@ -141,7 +141,7 @@ def test_loss_that_is_no_number_names_step_and_rows():
     with pytest.raises(TrainingError) as caught:
         run(stage, [poison])
     assert "step 3, term pair" in caught.value.where
-    row = int(stage.work(3).rows[0, 0])
+    row = int(stage.work(3).rows[0][0])
     assert f"not finite: {row}, " in caught.value.what
 
 
