@@ -177,7 +177,8 @@ def _clear(out: Path) -> None:
     if not out.exists():
         return
     ours = {"catalog", "run", "store", "report.html"}
-    strangers = sorted(p.name for p in out.iterdir() if p.name not in ours)
+    found = sorted(p.name for p in out.iterdir())
+    strangers = [n for n in found if n not in ours and not n.endswith((".partial", ".old"))]
     if strangers:
         raise UsageError(
             f"{out} holds other things ({', '.join(strangers[:3])})",

@@ -71,13 +71,13 @@ class ContentSource:
         if draws is None or not augment.changes_texts:
             return texts
         descriptions = self._descriptions.take(pa.array(rows)).to_pylist()
-        values = self._values(rows) if augment.attributes > 0 else [()] * len(rows)
+        values = self.values(rows) if augment.attributes > 0 else [()] * len(rows)
         return [
             augment_text(text, more or "", few, augment, int(seed))
             for text, more, few, seed in zip(texts, descriptions, values, draws.seeds, strict=True)
         ]
 
-    def _values(self, rows: np.ndarray) -> list[tuple[str, ...]]:
+    def values(self, rows: np.ndarray) -> list[tuple[str, ...]]:
         """Every attribute value of each row, and the leaf of its category."""
         at = pa.array(rows)
         attributes = self._attributes.take(at).to_pylist()

@@ -177,7 +177,8 @@ class SplitOptimizer:
                     f"optimizer state {key!r} of shape {tuple(value.shape)} fits no parameter",
                     cure="start again without --resume",
                 )
-            states.setdefault(p, {})[quantity] = value.clone()
+            # States are read on the CPU; fused AdamW wants even its step where the weights are.
+            states.setdefault(p, {})[quantity] = value.to(p.device, copy=True)
         for part in self._parts:
             for group in part.param_groups:
                 part.state.update({p: states[p] for p in group["params"] if p in states})

@@ -20,6 +20,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from moonshelf.errors import UsageError
+
 PARITY = 0.9995
 PROBE_ITEMS = 8
 PrecisionChoice = Literal["auto", "bf16", "fp32"]
@@ -86,7 +88,7 @@ def parity_probe(encoder: nn.Module, batch: Mapping[str, Tensor], device: torch.
 def has_bf16(device: torch.device) -> bool:
     """Whether ``device`` multiplies bf16 in hardware; emulation is slower than float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type != "cpu":
         return False
     probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
@@ -94,7 +96,17 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def pick_device(name: str) -> torch.device:
-    """``auto`` is the first GPU, else the CPU."""
+    """``auto`` is the first GPU, else the CPU.
+
+    Raises:
+        UsageError: a GPU is asked for by name and there is none.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError(
+            f"device {name} is not here: torch finds no GPU",
+            where="compute.device",
+            cure='set compute.device = "auto" or "cpu", or install a CUDA build of torch',
+        )
     return torch.device(name)

@@ -133,7 +133,10 @@ class _Run:
         seed_all(recipe.seed)
         fields = tuple(recipe.data.text)
         rows = np.asarray(catalog.split_rows("train"), dtype=np.int64)
-        texts = ContentSource(catalog, None, fields).texts(rows)
+        plain = ContentSource(catalog, None, fields)
+        texts = plain.texts(rows)
+        if any(stage.shows_attributes for stage in recipe.stages.values()):
+            texts += [" ".join(values) for values in plain.values(rows)]
         encoder = build_encoder(recipe.encoder, texts, seed=recipe.seed).to(self.device)
         canvas, pixels = encoder.pictures, None
         if recipe.data.cache_pictures and canvas.fixed and canvas.per_product == 1:
@@ -190,7 +193,7 @@ class _Run:
                 config.distill,
                 rows,
                 source,
-                self.out / "teacher",
+                self.out / "teacher" / name,
                 device=self.device,
                 bf16=precision.name == "bf16",
                 progress=self.progress,

@@ -179,6 +179,12 @@ class AlignConfig(ScheduleConfig, LoopConfig):
             raise ValueError("needs at least one term with a share above 0")
         return terms
 
+    @property
+    def shows_attributes(self) -> bool:
+        """Whether some text of the stage is made of attribute values."""
+        pairs = [p for t in self.active().values() for p in (t, *t.together.values())]
+        return any(side.attributes > 0 for p in pairs for side in p.augments(self.augment))
+
     def active(self) -> dict[str, TermConfig]:
         """The terms that get steps."""
         return {name: term for name, term in self.terms.items() if term.share > 0}

@@ -1,4 +1,4 @@
-"""A hundred steps on real products, import to evaluation, beat what learns nothing."""
+"""Eighty steps on real products, import to evaluation, beat what learns nothing."""
 
 from __future__ import annotations
 
@@ -29,15 +29,13 @@ metrics = ["HitRate"]
 """
 
 
-def test_a_hundred_steps_on_myntra_find_pictures_by_title(
-    shared_data: Path, tmp_path: Path
-) -> None:
+def test_eighty_steps_on_myntra_find_pictures_by_title(shared_data: Path, tmp_path: Path) -> None:
     shop, run = tmp_path / "shop", tmp_path / "run"
     imported = answer("catalog", "import", shared_data / "myntra", "--to", shop, limit=120)
     assert imported["products"] > 44_000 and imported["skipped"] == 0
     # Steps, not seconds: a busy machine must not decide whether this passes.
-    budget = ("stages.align.steps=100", "compute.threads=1", "stages.align.validate_every=0")
-    answer("train", "tiny", "--catalog", shop, "--out", run, *budget, limit=400)
+    budget = ("stages.align.steps=80", "compute.threads=1", "stages.align.validate_every=0")
+    answer("train", "tiny", "--catalog", shop, "--out", run, *budget, limit=600)
     (tmp_path / "gallery.toml").write_text(SUITE, encoding="utf-8")
     words = ("--catalog", shop, "--suite", tmp_path / "gallery.toml", "--split", "val")
     found = answer("evaluate", run, *words, "--controls", limit=240)

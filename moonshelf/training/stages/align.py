@@ -9,8 +9,9 @@ do about negatives that are none. We chose (methods.md 3.11):
    losses (``together``): title, picture, both, richer text of the same products in one pass, each
    loss homogeneous in its two views, each picture through the vision tower once.
 3. The loss is symmetric InfoNCE, both directions. Kept out of the negatives: the same item, the
-   same group (SPU), the same text where a view is text alone, known pairs of a session log and, if
-   switched on, items that score more than ``margin`` above the positive.
+   same group (SPU), the same title or shown values where a view is text alone, items that
+   carry all shown attribute values, known pairs of a session log and, if switched on, items that
+   score more than ``margin`` above the positive.
 4. The temperature is learned from 0.07 down to at least 0.01, or fixed.
 5. Optionally the similarities inside the batch also follow those of a frozen teacher run:
    KL(teacher || student) over rows and columns.
@@ -18,7 +19,6 @@ do about negatives that are none. We chose (methods.md 3.11):
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 from collections.abc import Mapping, Sequence
@@ -39,14 +39,14 @@ from moonshelf.training.ahead import Loss, Work
 from moonshelf.training.contents import ContentSource, Draws
 from moonshelf.training.distill import follow_teacher
 from moonshelf.training.gradcache import Batch
+from moonshelf.training.known import Partners, carriers, keep_out_on, text_codes
 from moonshelf.training.settings import (
     COLDEST,
     WARMEST,
     AlignConfig,
-    AugmentConfig,
-    PairConfig,
     TermConfig,
 )
+from moonshelf.training.sides import Shows, Side, term_views
 
 
 class Temperature(nn.Module):
@@ -104,9 +104,9 @@ class AlignStage:
         planned = [term for term in found.values() if term is not None]
         self._terms = [config.terms[term.name] for term in planned]
         self.plan = BatchPlan(planned, config.batch, seed)
-        self._shows = [_Shows(term, config.augment) for term in self._terms]
+        self._shows = [Shows(term, config.augment) for term in self._terms]
         self._partners = [
-            _Partners(p.pairs) if t.source == "session" else None
+            Partners(p.pairs) if t.source == "session" else None
             for p, t in zip(planned, self._terms, strict=True)
         ]
 
@@ -118,7 +118,7 @@ class AlignStage:
         seen = [
             p.pairs[:, side]
             for p, t in zip(self.plan.terms, self._terms, strict=True)
-            for side, shown in _views(t)
+            for side, shown in term_views(t)
             if shown == view
         ]
         return np.unique(np.concatenate(seen)) if seen else np.empty(0, dtype=np.int64)
@@ -139,7 +139,8 @@ class AlignStage:
                 [functools.partial(self._collate, pairs, shows.sides, keys, part) for part in parts]
             ]
         columns = np.ascontiguousarray(pairs.T)
-        about = self._about(planned.term, columns, [len(pairs[part]) for part in parts])
+        sizes = [len(pairs[part]) for part in parts]
+        about = self._about(planned.term, columns, keys, sizes)
         rows = [columns[side.column] for side in shows.sides]
         if shows.at_once:
             rows = [np.concatenate([row[part] for part in parts for row in rows])]
@@ -156,7 +157,7 @@ class AlignStage:
         total = vectors[0].new_zeros(())
         for (name, pair, (q, p)), keep_out in zip(shows.losses, about.keep_out, strict=True):
             found = symmetric_info_nce(
-                sides[q], sides[p], temperature, keep_out=_on(keep_out, sides[q].device)
+                sides[q], sides[p], temperature, keep_out=keep_out_on(keep_out, sides[q].device)
             )
             total = total + pair.weight * found.loss
             if name:
@@ -189,8 +190,10 @@ class AlignStage:
             self.without_pairs[name] = error.what
             return None
         fit = np.ones(len(every), dtype=bool)
-        for side, view in _views(term):
-            fit &= self.source.usable(view)[every[:, side]]
+        for side, view in term_views(term):
+            # Variants are turned around at random: both ends must be fit for both views.
+            for column in (0, 1) if term.source == "variant" else (side,):
+                fit &= self.source.usable(view)[every[:, column]]
         pairs = every[fit]
         self.dropped[name] = len(every) - len(pairs)
         if term.optional and len(pairs) < 2:
@@ -247,8 +250,10 @@ class AlignStage:
         draws = Draws(key, whole)[part] if changed else None
         return self.source(rows, view, side.augment, draws)
 
-    def _about(self, term: int, rows: np.ndarray, sizes: list[int]) -> About:
-        shown = self._terms[term]
+    def _about(
+        self, term: int, rows: np.ndarray, keys: Sequence[tuple[int, ...]], sizes: list[int]
+    ) -> About:
+        shown, shows = self._terms[term], self._shows[term]
         teacher = None
         if self.teacher:
             query, item = (
@@ -256,38 +261,48 @@ class AlignStage:
                 for view, side in zip((shown.query, shown.item), rows, strict=True)
             )
             teacher = (query, item)
-        keep_out = [self._keep_out(term, pair, rows) for _, pair, _ in self._shows[term].losses]
+        texts = [
+            self._texts(rows[side.column], side, key) if side.view is View.TEXT else None
+            for side, key in zip(shows.sides, keys, strict=True)
+        ]
+        keep_out = [
+            self._keep_out(term, rows, [shows.sides[k] for k in ends], [texts[k] for k in ends])
+            for _, _, ends in shows.losses
+        ]
         return About(term, keep_out, teacher, sizes)
 
-    def _keep_out(self, term: int, shown: PairConfig, rows: np.ndarray) -> KeepOut:
+    def _texts(self, rows: np.ndarray, side: Side, key: tuple[int, ...]) -> list[str]:
+        """By which texts the side's rows count as the same: titles, or the values shown."""
+        if side.augment.attributes == 0:
+            return self.source.texts(rows)
+        shown = self._contents(rows, View.TEXT, side, key, len(rows), slice(None))
+        return [content.text or "" for content in shown]
+
+    def _keep_out(
+        self,
+        term: int,
+        rows: np.ndarray,
+        ends: Sequence[Side],
+        texts: Sequence[list[str] | None],
+    ) -> KeepOut:
         """Labels of what is no negative; see point 3 of the module's head."""
-        partners = self._partners[term]
+        partners, known = self._partners[term], None
         labels = [
-            self._text_codes(side) if self.config.mask_same_text and view is View.TEXT else side
-            for view, side in zip((shown.query, shown.item), rows, strict=True)
+            text_codes(text) if self.config.mask_same_text and text is not None else side
+            for text, side in zip(texts, rows, strict=True)
         ]
-        known = None
         if partners is not None:
             labels[1] = rows[1]
-            known = torch.from_numpy(partners(rows[0]))
+            known = partners(rows[0])
+        elif texts[0] is not None and texts[1] is None and ends[0].augment.attributes > 0:
+            known = carriers(texts[0], rows[1], self.source.values(rows[1]))
         return KeepOut(
             item_ids=torch.from_numpy(labels[1].astype(np.int64)),
             groups=torch.from_numpy(self.groups[rows[1]]),
             queries=torch.from_numpy(labels[0].astype(np.int64)),
-            known=known,
+            known=None if known is None else torch.from_numpy(known),
             margin=self.config.margin,
         )
-
-    def _text_codes(self, rows: np.ndarray) -> np.ndarray:
-        """Equal numbers for equal titles."""
-        return np.unique(np.array(self.source.texts(rows)), return_inverse=True)[1]
-
-
-def _on(keep_out: KeepOut, device: torch.device) -> KeepOut:
-    """The same labels where the vectors are."""
-    values = {f.name: getattr(keep_out, f.name) for f in dataclasses.fields(keep_out)}
-    moved = {k: v.to(device) for k, v in values.items() if isinstance(v, Tensor)}
-    return dataclasses.replace(keep_out, **moved)
 
 
 def _figures(found: Contrast) -> dict[str, float | Tensor]:
@@ -298,70 +313,3 @@ def _figures(found: Contrast) -> dict[str, float | Tensor]:
         "positive_similarity": found.positive_similarity,
         "negative_similarity": found.negative_similarity,
     }
-
-
-def _views(term: TermConfig) -> list[tuple[int, View]]:
-    """Every (column of the pair, view) that the losses of a term show."""
-    pairs = [term, *term.together.values()]
-    return [(side, view) for p in pairs for side, view in enumerate((p.query, p.item))]
-
-
-@dataclass(frozen=True)
-class Side:
-    """What is encoded once in a step: a column of the pairs, its view, its texts."""
-
-    column: int
-    view: View
-    augment: AugmentConfig
-
-
-class _Shows:
-    """The distinct sides of a term and which two of them each of its losses compares."""
-
-    def __init__(self, term: TermConfig, stage: AugmentConfig) -> None:
-        self.at_once = bool(term.together)
-        self.sides: list[Side] = []
-        self.losses: list[tuple[str, PairConfig, tuple[int, int]]] = []
-        for name, pair in {"": term, **term.together}.items():
-            augments = pair.augments(stage)
-            places = []
-            for column, view in enumerate((pair.query, pair.item)):
-                # With further losses both columns are the same product: one column, shown once.
-                side = Side(0 if self.at_once else column, view, _seen(augments[column], view))
-                if side not in self.sides:
-                    self.sides.append(side)
-                places.append(self.sides.index(side))
-            self.losses.append((name, pair, (places[0], places[1])))
-
-    def separate(self, vectors: Sequence[Tensor], sizes: Sequence[int]) -> list[Tensor]:
-        """Vectors of the collated mini-batches as [B, d] of each side."""
-        if not self.at_once:
-            return list(vectors)
-        count = len(self.sides)
-        parts = vectors[0].split([count * size for size in sizes])
-        chunks = [part.chunk(count) for part in parts]
-        return [torch.cat([chunk[k] for chunk in chunks]) for k in range(count)]
-
-
-def _seen(augment: AugmentConfig, view: View) -> AugmentConfig:
-    """Without the text shares where no text is shown, so that equal sides compare equal."""
-    if view.has_text:
-        return augment
-    return augment.model_copy(update={"description": 0.0, "attributes": 0.0, "word_drop": 0.0})
-
-
-class _Partners:
-    """Every item that a log pairs with a given one, and the item itself."""
-
-    def __init__(self, pairs: np.ndarray) -> None:
-        both = np.concatenate([pairs, pairs[:, ::-1], np.repeat(np.unique(pairs)[:, None], 2, 1)])
-        both = np.unique(both, axis=0)
-        self._first, self._second = both[:, 0].copy(), both[:, 1].copy()
-
-    def __call__(self, queries: np.ndarray) -> np.ndarray:
-        """(place in ``queries``, partner): int64 [P, 2]."""
-        low = np.searchsorted(self._first, queries)
-        count = np.searchsorted(self._first, queries, side="right") - low
-        place = np.repeat(np.arange(len(queries)), count)
-        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-        return np.stack([place, self._second[low[place] + within]], axis=1).astype(np.int64)

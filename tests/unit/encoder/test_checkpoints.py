@@ -77,7 +77,10 @@ def test_a_canvas_that_cuts_patches_is_refused(checkpoint: Path) -> None:
         build_encoder(config_for(checkpoint, pictures={"height": 24, "width": 32}))
 
 
-def test_a_checkpoint_with_code_of_its_own_is_refused_unasked(tmp_path: Path) -> None:
+def test_a_checkpoint_with_code_of_its_own_is_refused_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda *_: "y")  # the library would ask, and run it
     config = {"model_type": "strange", "auto_map": {"AutoConfig": "code.Strange"}}
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "code.py").write_text("raise SystemExit('ran')")

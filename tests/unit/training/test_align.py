@@ -262,3 +262,43 @@ def test_losses_together_are_the_losses_alone(shop: Catalog, mini_batch: int | N
         )
     torch.testing.assert_close(total, expected, rtol=1e-5, atol=1e-6)
     assert {"contrast", "contrast/whole", "contrast/part"} <= set(report)
+
+
+def test_items_that_carry_the_shown_values_are_no_negatives(tmp_path: Path):
+    path = tmp_path / "values"
+    rng = np.random.default_rng(0)
+    colors = ["Red", "Red", "Blue", "Red"]
+    with CatalogWriter(path) as writer:
+        for row, color in enumerate(colors):
+            images = (picture("red", "bar", "large", rng),)
+            writer.add_product(
+                Product(f"p{row}", f"title {row}", images, attributes={"color": (color,)})
+            )
+        writer.commit()
+    term = TermConfig(query=View.TEXT, item=View.IMAGE, query_attributes=1.0)
+    config = AlignConfig(steps=1, batch=4, terms={"x": term})
+    catalog = Catalog.open(path)
+    source = ContentSource(catalog, PixelCache.build(catalog, 32, 32))
+    found = AlignStage("align", config, Recorder(), source, seed=0, device=CPU)  # pyright: ignore[reportArgumentType]
+    work = found.work(0)
+    rows, known = work.rows[1], work.about.keep_out[0].known
+    carried = {(int(rows[place]), int(row)) for place, row in known.tolist()}
+    reds = {0, 1, 3}
+    assert carried == {(a, b) for a in reds for b in reds} | {(2, 2)}
+
+
+def test_a_turned_variant_still_has_what_its_view_needs(tmp_path: Path):
+    path = tmp_path / "turned"
+    rng = np.random.default_rng(0)
+    with CatalogWriter(path) as writer:
+        for row in range(12):
+            images = () if row % 3 == 0 else (picture("red", "bar", "large", rng),)
+            writer.add_product(Product(f"p{row}", f"title {row}", images, group=f"g{row // 3}"))
+        writer.commit()
+    catalog = Catalog.open(path)
+    term = TermConfig(source="variant", query=View.IMAGE, item=View.BOTH)
+    config = AlignConfig(steps=1, batch=4, terms={"x": term})
+    source = ContentSource(catalog, PixelCache.build(catalog, 32, 32))
+    found = AlignStage("align", config, Recorder(), source, seed=0, device=CPU)  # pyright: ignore[reportArgumentType]
+    for step in range(20):
+        assert not any(row % 3 == 0 for row in found.work(step).rows[0])

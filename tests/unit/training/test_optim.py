@@ -158,3 +158,10 @@ def test_slower_scales_the_step():
         return float((model.conv.weight.detach() - before).norm())
 
     assert moved(slower={"conv*": 0.25}) == pytest.approx(0.25 * moved(), rel=1e-4)
+
+
+def test_loaded_state_lies_where_the_weights_lie() -> None:
+    weight = nn.Parameter(torch.zeros(8, 4, device="meta"))
+    optimizer = build_optimizer([("w", weight)], OptimizerConfig())
+    optimizer.load_tensors({"w/momentum": torch.zeros(8, 4)})
+    assert optimizer.tensors()["w/momentum"].device.type == "meta"
