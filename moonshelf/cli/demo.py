@@ -9,7 +9,6 @@ the other verbs. An interrupted demo goes on where it was.
 from __future__ import annotations
 
 import argparse
-import resource
 import shutil
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from moonshelf.cli.console import Console
+from moonshelf.cli.overrides import add_overrides
 from moonshelf.errors import UsageError
 
 NAME = "demo"
@@ -33,12 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", default="demo", help="a named recipe or a TOML file (demo)")
     parser.add_argument("--seed", type=int, default=0, help="of the shop and of training (0)")
     parser.add_argument("--fresh", action="store_true", help="start over, if DIR holds a demo")
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="key=value",
-        help="change the recipe, e.g. stages.align.minutes=5",
-    )
+    add_overrides(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,7 +47,6 @@ def run(args: argparse.Namespace) -> int:
     results = demo.step("evaluate", lambda: demo.evaluate(catalog))
     store = demo.step("embed", lambda: demo.embed(catalog))
     report = demo.step("search and report", lambda: demo.report(catalog, results, store))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     console.say(f"\nreport: {report}")
     console.say(f'try:    moonshelf search {store.path} --text "red striped shirt"')
     console.result(
@@ -62,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
             "run": demo.out / "run",
             "store": store.path,
             "seconds": demo.seconds,
-            "peak_memory_mib": peak,
+            "peak_memory_mib": _peak(),
         }
     )
     return 0
@@ -151,13 +145,21 @@ class Demo:
             sections.training_section(self.out / "run"),
             sections.catalog_section(catalog),
         ]
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        found.append(sections.time_section(self.seconds, peak))
+        found.append(sections.time_section(self.seconds, _peak()))
         lead = (
             "A shop drawn by code, so every figure here shows that the system works, "
             "and none says how well it does on real products."
         )
         return write_report(self.out / "report.html", "Moonshelf: the drawn shop", lead, found)
+
+
+def _peak() -> float:
+    """Peak memory of this process in MiB."""
+    import torch
+
+    from moonshelf.training.tracking import peak_memory_mib
+
+    return peak_memory_mib(torch.device("cpu"))
 
 
 def _same_shop(catalog: Any, products: int, seed: int) -> Any:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from moonshelf.cli.console import Console
+from moonshelf.cli.overrides import add_overrides
 
 NAME = "train"
 HELP = "Train an encoder on a catalogue by a recipe; the run folder can be resumed and loaded."
-_OVERRIDE = re.compile(r"[A-Za-z_][\w.-]*=.*", re.DOTALL)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,13 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on with an interrupted run in RUN"
     )
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="key=value",
-        help="change the recipe, e.g. stages.align.minutes=5 seed=1",
-    )
-    _take_overrides_anywhere(parser)
+    add_overrides(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,17 +55,3 @@ def _rows(metrics: dict[str, Any]) -> list[tuple[Any, ...]]:
         )
         for name, stage in metrics["stages"].items()
     ]
-
-
-def _take_overrides_anywhere(parser: argparse.ArgumentParser) -> None:
-    """argparse fills a ``*`` positional at the first free word only; ``key=value`` words that come
-    after an option would be refused. They are what is left over, so they are picked up here."""
-    parse = parser.parse_known_args
-
-    def parse_known_args(args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        found, rest = parse(args, namespace)
-        late = [word for word in rest if _OVERRIDE.fullmatch(word)]
-        found.overrides = [*found.overrides, *late]
-        return found, [word for word in rest if not _OVERRIDE.fullmatch(word)]
-
-    parser.parse_known_args = parse_known_args  # pyright: ignore[reportAttributeAccessIssue]
