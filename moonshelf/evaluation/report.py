@@ -227,13 +227,13 @@ def to_markdown(results: Sequence[Results]) -> str:
 
 
 def to_html(results: Sequence[Results]) -> str:
-    """The tables as an HTML fragment (no page around it); all text is escaped."""
+    """The tables as an HTML fragment (headings h3 and h4, no page around it); all is escaped."""
     if not results:
         raise UsageError("there are no results to show")
     title, text = _heading(results)
-    parts = [f'<section class="evaluation"><h2>{html.escape(title)}</h2><p>{html.escape(text)}</p>']
+    parts = [f'<section class="evaluation"><h3>{html.escape(title)}</h3><p>{html.escape(text)}</p>']
     for table in tables(results):
-        parts.append(f"<h3>{html.escape(table.title)}</h3><table><thead><tr>")
+        parts.append(f"<h4>{html.escape(table.title)}</h4><table><thead><tr>")
         parts += [f"<th>{html.escape(name)}</th>" for name in table.columns]
         parts.append("</tr></thead><tbody>")
         for row in table.rows:
@@ -246,7 +246,7 @@ def to_html(results: Sequence[Results]) -> str:
     skipped = _skipped(results)
     if skipped:
         notes = "".join(f"<li>{html.escape(line)}</li>" for line in skipped)
-        parts.append(f"<h3>Not measured</h3><ul>{notes}</ul>")
+        parts.append(f"<h4>Not measured</h4><ul>{notes}</ul>")
     return "\n".join([*parts, "</section>\n"])
 
 

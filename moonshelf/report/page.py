@@ -24,7 +24,7 @@ body{margin:0 auto;padding:28px 24px 80px;max-width:1180px;background:#fafbfc;co
  font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 @media(prefers-color-scheme:dark){body{background:#12151b}}
 h1{font-size:28px;margin:0 0 6px}h2{font-size:21px;margin:44px 0 8px}
-h3{font-size:15px;margin:26px 0 6px}
+h3{font-size:17px;margin:30px 0 6px}h4{font-size:15px;margin:26px 0 6px}
 p,li{color:var(--soft);max-width:78ch}nav a{color:var(--bar);margin-right:16px;text-decoration:none}
 .facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:10px;
  margin:14px 0}

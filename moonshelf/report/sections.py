@@ -185,7 +185,7 @@ class _Plain(HTMLParser):
     else; a script or style is dropped with what is in it."""
 
     _KEPT = frozenset(
-        {"h2", "h3", "p", "details", "summary", "ul", "li"}
+        {"h2", "h3", "h4", "p", "details", "summary", "ul", "li"}
         | {"table", "thead", "tbody", "tr", "th", "td"}
     )
 
