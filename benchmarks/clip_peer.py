@@ -180,7 +180,8 @@ class Peer:
         self.pictures = PixelCache.build(catalog, HEIGHT, WIDTH)
         self.source = ContentSource(catalog, self.pictures)
         rows = np.asarray(catalog.split_rows("train"), dtype=np.int64)
-        rows = rows[self.source.usable(View.BOTH)[rows]]
+        whole = self.source.usable(View.TEXT) & self.source.usable(View.IMAGE)
+        rows = rows[whole[rows]]
         self.tokenizer = clip_tokenizer(self.source.texts(rows))
         rows = np.tile(rows, COPIES)
         shown = self.source(rows, View.TEXT, TEXTS, Draws((seed, 11), len(rows)))

@@ -50,6 +50,7 @@ class Landing:
     def __init__(self, path: Path, *, append: bool, replace: bool) -> None:
         self.path = path.absolute()
         self._lock: BinaryIO | None = None
+        _sweep_beside(self.path)
         exists = (self.path / MANIFEST).exists()
         self.append, self._replace = append and exists, replace
         _check_target(self.path, exists, append=append, replace=replace)
@@ -64,7 +65,6 @@ class Landing:
         else:
             number = 1
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            _sweep_beside(self.path)
             self.scratch = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
             shutil.rmtree(self.scratch, ignore_errors=True)
             self.folder = self.scratch / generation_name(number)
@@ -147,14 +147,20 @@ def _sweep_inside(path: Path, manifest: dict[str, Any]) -> None:
 
 
 def _sweep_beside(path: Path) -> None:
-    """Removes scratch folders of imports that were killed: those whose process is gone."""
-    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.partial")
-    for folder in path.parent.iterdir():
+    """Removes scratch folders of imports that were killed: those whose process is gone.
+
+    A catalogue that a killed ``replace`` had set aside, and put nothing in its place, comes back.
+    """
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.(partial|old)")
+    for folder in path.parent.iterdir() if path.parent.is_dir() else ():
         if found := pattern.fullmatch(folder.name):
             try:
                 os.kill(int(found.group(1)), 0)
             except ProcessLookupError:
-                shutil.rmtree(folder, ignore_errors=True)
+                if found.group(2) == "old" and not path.exists():
+                    folder.rename(path)
+                else:
+                    shutil.rmtree(folder, ignore_errors=True)
             except (OSError, OverflowError):
                 continue
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from moonshelf.cli.console import Console, duration
 from moonshelf.errors import UsageError
@@ -137,10 +138,8 @@ def run_import(args: argparse.Namespace, console: Console) -> int:
     if args.kind is not None:
         options = {**options, "kind": args.kind}
     console.note(f"reading {args.source} as {reader.name}")
-    splits = args.splits or reader.splits(args.source)
-    if splits == "draw" and args.splits is None:
-        console.note("the source has no splits: drawing 80/10/10 by group (--splits keep does not)")
-    records: Iterable[Item] = told(reader, args.source, options, console)
+    records: Iterable[Item] = opened(told(reader, args.source, options, console))
+    splits = find_splits(args.splits, reader, args.source, console)
     total = reader.total(args.source)
     if args.limit is not None:
         one_kind = reader.name in ("table", "folder")
@@ -198,6 +197,24 @@ def told(
         yield item
     for note in reader.notes[shown:]:
         console.note(note)
+
+
+def opened(items: Iterator[Item]) -> Iterator[Item]:
+    """The same records with the first one read already, so that the reader knows its columns."""
+    first = list(islice(items, 1))
+    return chain(first, items)
+
+
+def find_splits(
+    asked: Literal["keep", "draw"] | None, reader: Reader, source: Path, console: Console
+) -> Literal["keep", "draw"]:
+    """The splits asked for, else what the reader says of its source; told where there are none."""
+    own = reader.splits(source)
+    if own == "draw" and asked is None:
+        console.note("the source has no splits: drawing 80/10/10 by group (--splits keep does not)")
+    elif own == "draw" and asked == "keep":
+        console.note("the source has no splits: every row is in train")
+    return asked or own
 
 
 def first_records(items: Iterable[Item], limit: int, one_kind: bool) -> Iterator[Item]:

@@ -65,9 +65,10 @@ def run(args: argparse.Namespace) -> int:
     rate = ""
     if counts["embedded"] and times["embed_seconds"] > 0:
         rate = f" ({counts['embedded'] / times['embed_seconds']:,.0f}/s)"
+    unused = f", {counts['superseded']:,} no longer used" if counts["superseded"] else ""
     console.say(
         f"{args.to}: {counts['items']:,} items, {counts['embedded']:,} embedded now"
-        f"{rate}, {counts['reused']:,} kept, {counts['failed']:,} failed; "
+        f"{rate}, {counts['reused']:,} kept{unused}, {counts['failed']:,} failed; "
         f"view {store.view}, width {store.dim}, index {store.manifest['index']}; "
         f"{duration(times['finished'] - times['began'])}"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moonshelf.cli.console import Console
-from moonshelf.errors import UsageError
+from moonshelf.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from moonshelf.evaluation import Embedder, Results
@@ -63,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
     console = Console.of(args)
     catalog = Catalog.open(Path(args.catalog))
     suite = load_suite(args.suite or default_suite(catalog))
+    refuse_empty_split(catalog, args.split)
     embedders: list[Embedder] = list(_encoders(args.runs))
     if args.controls:
         embedders += controls(catalog)
@@ -100,6 +101,20 @@ def write(results: list[Results], folder: Path) -> None:
     write_json_atomically(folder / "metrics.json", to_json(results))
     write_bytes_atomically(folder / "table.md", to_markdown(results).encode())
     write_bytes_atomically(folder / "table.html", to_html(results).encode())
+
+
+def refuse_empty_split(catalog: Any, split: str) -> None:
+    """A table in which every task was skipped is no answer.
+
+    Raises:
+        DataError: the split has neither products nor queries.
+    """
+    if not len(catalog.split_rows(split)) and not catalog.queries(split):
+        raise DataError(
+            f"split {split!r} has no products and no queries: there is nothing to measure",
+            where=str(catalog.path),
+            cure="pass another --split, or import 10 products or more anew with --splits draw",
+        )
 
 
 def default_suite(catalog: Any) -> str:

@@ -55,7 +55,8 @@ class Reader(Protocol):
         ...
 
     def splits(self, path: Path) -> Literal["keep", "draw"]:
-        """``draw`` where the source has no splits of its own and importing should draw them."""
+        """``draw`` where the source has no splits of its own and importing should draw them.
+        Asked once ``read`` has given its first record: a table tells by its columns."""
         ...
 
 

@@ -43,6 +43,7 @@ class FolderReader:
         kept = {k: v for k, v in TABLE_OPTIONS.items() if k not in (*_TABLE_ONLY, *_FIELDS)}
         self.options: Mapping[str, str] = MappingProxyType({**_OWN_OPTIONS, **kept})
         self.notes: list[str] = []
+        self._no_split = True
 
     def matches(self, path: Path) -> bool:
         return path.is_dir() and next(_pictures(path), None) is not None
@@ -51,7 +52,7 @@ class FolderReader:
         return sum(1 for _ in _pictures(path))
 
     def splits(self, path: Path) -> Literal["keep", "draw"]:
-        return "keep"
+        return "draw" if self._no_split else "keep"
 
     def read(self, path: Path, options: Mapping[str, str]) -> Iterator[Item]:
         """See :class:`~moonshelf.catalog.readers.Reader`.
@@ -101,6 +102,7 @@ class FolderReader:
                 cure=f"pass --set image=COLUMN; columns: {', '.join(file.header())}",
             )
         self.notes.append(f"{sidecar.name}: {mapping}")
+        self._no_split = "split" not in mapping.columns
         converter = RowConverter("products", mapping, options, folder, self.notes)
         for row in file.rows():
             if isinstance(row, Problem):

@@ -76,6 +76,7 @@ class ColumnMapping:
 
     columns: Mapping[str, tuple[str, ...]]
     unused: tuple[str, ...]
+    kind: str
 
     def one(self, field: str) -> str:
         """The column of a single-column field, or ""."""
@@ -85,6 +86,8 @@ class ColumnMapping:
         shown = "; ".join(f"{f} <- {', '.join(c)}" for f, c in self.columns.items())
         if self.unused:
             shown += f"; not used: {', '.join(self.unused)}"
+            if self.kind == "products" and "attributes" not in self.columns:
+                shown += " (--set attributes=rest keeps them as attributes)"
         return shown
 
 
@@ -120,7 +123,7 @@ def map_columns(
         found["attributes"], unused = unused, ()
     found = {f: found[f] for f in common if found.get(f)}
     _check_required(found, header, kind, where)
-    return ColumnMapping(found, unused)
+    return ColumnMapping(found, unused, kind)
 
 
 def has_common(header: Sequence[str], kind: str, field: str) -> bool:

@@ -67,6 +67,7 @@ class TableReader:
     def __init__(self) -> None:
         self.options = TABLE_OPTIONS
         self.notes: list[str] = []
+        self._no_split = False
 
     def matches(self, path: Path) -> bool:
         return path.is_file() and path.suffix.lower() in SUFFIXES
@@ -84,7 +85,7 @@ class TableReader:
             return None
 
     def splits(self, path: Path) -> Literal["keep", "draw"]:
-        return "keep"
+        return "draw" if self._no_split else "keep"
 
     def read(self, path: Path, options: Mapping[str, str]) -> Iterator[Item]:
         """See :class:`~moonshelf.catalog.readers.Reader`.
@@ -111,6 +112,7 @@ class TableReader:
         mapping = map_columns(file.header(), columns, kind, path.name)
         self.notes.append(f"{path.name}: {kind} with {mapping}")
         converter = RowConverter(kind, mapping, options, path.parent, self.notes)
+        self._no_split = kind != "events" and "split" not in mapping.columns
         for row in file.rows():
             yield converter.record(row) if isinstance(row, Row) else row
         converter.finish()
@@ -167,14 +169,11 @@ class RowConverter:
         }
         self.make = makers[kind]
         self.dropped_pictures = 0
-        self.no_split = kind != "events" and "split" not in mapping.columns
 
     def finish(self) -> None:
         """Appends what was counted to the notes."""
         if self.dropped_pictures:
             self.notes.append(f"{self.dropped_pictures:,} pictures could not be read: dropped")
-        if self.no_split:
-            self.notes.append("no split column: every row is in train (--splits draw draws them)")
 
     def record(self, row: Row) -> Located | Problem:
         try:

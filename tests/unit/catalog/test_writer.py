@@ -271,3 +271,18 @@ def test_scratch_folders_of_dead_processes_are_swept(tmp_path: Path) -> None:
     alive.mkdir()
     write(tmp_path / "shop", Product("p", title="x"))
     assert not gone.exists() and alive.exists()
+
+
+def test_a_catalogue_that_a_killed_replace_set_aside_comes_back(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    aside = tmp_path / f".shop.{dead.pid}.old"
+    write(tmp_path / "shop", Product("p", title="x"))
+    (tmp_path / "shop").rename(aside)
+    with pytest.raises(UsageError, match="already"):
+        write(tmp_path / "shop", Product("q", title="y"))
+    assert "p" in Catalog.open(tmp_path / "shop") and not aside.exists()
+    aside.mkdir()  # killed one step later: both are there, and the new one is the catalogue
+    with pytest.raises(UsageError, match="already"):
+        write(tmp_path / "shop", Product("q", title="y"))
+    assert "p" in Catalog.open(tmp_path / "shop") and not aside.exists()

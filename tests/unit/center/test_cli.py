@@ -86,6 +86,19 @@ def test_filters(work, capsys):
     assert "color" in capsys.readouterr().err
 
 
+def test_vectors_that_fall_out_of_use_are_told(work, capsys):
+    embed()
+    with CatalogWriter(work / "catalog", replace=True) as writer:
+        writer.add(Product(id="p0", title="another title"))
+        writer.commit()
+    capsys.readouterr()
+    embed()
+    assert "1 items, 1 embedded now" in (out := capsys.readouterr().out)
+    assert "9 no longer used" in out
+    embed()
+    assert "no longer used" not in capsys.readouterr().out
+
+
 def test_the_table_for_people(work, capsys):
     embed()
     out = capsys.readouterr().out

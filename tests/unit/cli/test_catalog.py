@@ -77,6 +77,48 @@ def test_a_bad_row_stops_and_leaves_nothing(shop: Path, capsys: Captured) -> Non
     assert not (shop / "cat").exists()
 
 
+def test_a_table_without_splits_gets_them_drawn(tmp_path: Path, capsys: Captured) -> None:
+    for k in range(20):
+        (tmp_path / f"{k}.png").write_bytes(picture(10 * k))
+    rows = [f"p{k},Shirt {k},{k}.png,blue" for k in range(20)]
+    (tmp_path / "items.csv").write_text("id,title,image,color\n" + "\n".join(rows) + "\n")
+    source, cat = str(tmp_path / "items.csv"), str(tmp_path / "cat")
+    assert main(["catalog", "import", source, "--to", cat]) == 0
+    told = capsys.readouterr().err
+    assert "drawing 80/10/10" in told
+    assert "not used: color (--set attributes=rest" in told
+    catalog = Catalog.open(cat)
+    assert [len(catalog.split_rows(s)) for s in ("train", "val", "test")] == [16, 2, 2]
+
+    found = run_json(
+        capsys, "catalog", "import", source, "--to", cat, "--replace", "--splits", "keep"
+    )
+    assert found["splits"] == "keep"
+    assert len(Catalog.open(cat).split_rows("train")) == 20
+    assert main(["evaluate", "--controls", "--catalog", cat, "--out", str(tmp_path / "e")]) == 1
+    assert "nothing to measure" in capsys.readouterr().err
+    assert not (tmp_path / "e").exists()
+
+    folder = run_json(
+        capsys,
+        "catalog",
+        "import",
+        str(tmp_path),
+        "--to",
+        f"{cat}2",
+        "--reader",
+        "folder",
+        "--set",
+        "sidecar=items.csv",
+    )
+    assert (folder["splits"], folder["products"]) == ("draw", 20)
+
+
+def test_a_table_with_a_split_column_keeps_it(shop: Path, capsys: Captured) -> None:
+    found = run_json(capsys, "catalog", "import", str(shop / "items.csv"), "--to", str(shop / "c"))
+    assert found["splits"] == "keep"
+
+
 def test_skip_goes_on_and_lists(shop: Path, capsys: Captured) -> None:
     with (shop / "items.csv").open("a") as file:
         file.write("p9,Broken,0.png,train,cheap\np0,Again,0.png,train,1\n")

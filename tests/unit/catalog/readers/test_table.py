@@ -129,8 +129,14 @@ def test_mapping_is_shown_and_rest_takes_the_unused(tmp_path: Path) -> None:
     assert isinstance(item, Located)
     assert "title <- Product Name" in reader.notes[0]
     assert "not used: fit" in reader.notes[0]
-    assert any("train" in note for note in reader.notes)
+    assert "--set attributes=rest" in reader.notes[0]
+    assert reader.splits(path) == "draw"
     assert read(path, attributes="rest")[0].attributes == {"fit": ("slim",)}
+    log = csv_file(tmp_path, "user,item,time,kind,note\nu1,7,1,click,x\n", "log.csv")
+    reader = TableReader()
+    list(reader.read(log, {"kind": "events"}))
+    assert reader.notes[0].endswith("not used: note")  # events have no attributes
+    assert reader.splits(log) == "keep"
 
 
 def test_queries(tmp_path: Path) -> None:
