@@ -84,3 +84,22 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def lock_folder(folder: Path, busy: MoonshelfError) -> Iterator[None]:
+    """Holds ``folder`` for one process; the lock falls with the process, also with a killed one.
+
+    Raises:
+        MoonshelfError: ``busy``, when another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a+b") as file:
+        if os.name == "posix":  # moonshelf supports POSIX systems; elsewhere there is no lock
+            import fcntl
+
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise busy from error
+        yield

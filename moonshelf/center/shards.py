@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from moonshelf.errors import StoreError
-from moonshelf.files import atomic_folder
+from moonshelf.files import atomic_folder, lock_folder
 
 FORMAT = 1
 _DEAD = ".dead"
@@ -146,19 +146,12 @@ def only_writer(store: Path) -> Iterator[None]:
     Raises:
         StoreError: another process is writing.
     """
-    store.mkdir(parents=True, exist_ok=True)
-    with (store / ".lock").open("a+b") as file:
-        if os.name == "posix":  # moonshelf supports POSIX systems; elsewhere there is no lock
-            import fcntl
-
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise StoreError(
-                    "another process is embedding into this store",
-                    where=str(store),
-                    cure="wait for it, or choose another folder",
-                ) from error
+    busy = StoreError(
+        "another process is embedding into this store",
+        where=str(store),
+        cure="wait for it, or choose another folder",
+    )
+    with lock_folder(store, busy):
         yield
 
 

@@ -10,7 +10,6 @@ RUN/encoder/         what load_encoder reads, written when the last stage is don
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import platform
 import time
@@ -22,7 +21,12 @@ from typing import TYPE_CHECKING, Any
 import moonshelf
 from moonshelf.config import differences, load_config, read_toml, to_toml
 from moonshelf.errors import CheckpointError, MoonshelfError, UsageError
-from moonshelf.files import full_disk_is_an_error, write_bytes_atomically, write_json_atomically
+from moonshelf.files import (
+    full_disk_is_an_error,
+    lock_folder,
+    write_bytes_atomically,
+    write_json_atomically,
+)
 from moonshelf.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -158,14 +162,11 @@ def versions() -> dict[str, str]:
 
 @contextlib.contextmanager
 def _locked(out: Path) -> Iterator[None]:
-    """One process a run; the lock goes with the process, however it ends."""
-    with (out / ".lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise MoonshelfError(
-                "another process is training into this folder",
-                where=str(out),
-                cure="wait for it, or pass another --out",
-            ) from error
+    """One process a run."""
+    busy = MoonshelfError(
+        "another process is training into this folder",
+        where=str(out),
+        cure="wait for it, or pass another --out",
+    )
+    with lock_folder(out, busy):
         yield
