@@ -1,0 +1,57 @@
+"""The one contract of the agents. Two backends keep it: ``builtin`` (rules) and ``llm`` (a model).
+
+The paper's three agents are three methods. ``study`` is ours: a look at the whole corpus before the
+first proposal, which rules need (what recurs?) and models do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from moonshelf.graph.edits import Edit, Proposal, Usage
+from moonshelf.graph.ontology import Ontology
+from moonshelf.graph.records import Document, Extraction
+from moonshelf.progress import Progress
+
+
+class Backend(Protocol):
+    """Proposes, refines, extracts. Never writes the ontology and never writes RDF."""
+
+    name: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the same document could come out otherwise: version, model, prompts, what
+        ``study`` learned. Part of the key under which an extraction is kept."""
+        ...
+
+    def study(
+        self, documents: Callable[[], Iterable[Document]], progress: Progress | None = None
+    ) -> None:
+        """Reads the corpus once, in any number of passes over ``documents()``."""
+        ...
+
+    def propose(self, batch: Sequence[Document], ontology: Ontology) -> Proposal:
+        """New classes and properties that ``batch`` needs and ``ontology`` lacks."""
+        ...
+
+    def refine(self, ontology: Ontology, usage: Mapping[str, Usage]) -> list[Edit]:
+        """Changes to the whole ontology, each with its reason."""
+        ...
+
+    def extract(self, document: Document, ontology: Ontology) -> Extraction:
+        """The class of the document's product and candidate facts within that class's slice.
+
+        Raises:
+            ExtractionError: the backend could not answer; the document is quarantined.
+        """
+        ...
+
+
+class Sized(Protocol):
+    """What a cost ledger asks of a backend that has costs."""
+
+    def costs(self) -> Mapping[str, float]:
+        """calls, cached, prompt_tokens, reply_tokens, seconds, retries."""
+        ...
