@@ -1,10 +1,10 @@
 """A convolutional stem on a Haar-wavelet input, in place of raw-patch embeddings.
 
 Why: trained from scratch on 40k products, plain convolutions learn several times faster than
-patches (docs/log.md). The wavelet halves the grid without losing a pixel, so the first convolution
-runs on a quarter of the positions. No norm inside: batch statistics would make a row depend on its
-batch-mates (and GradCache differ from the plain batch), and blocks that start at zero train as well
-without (docs/log.md).
+patches (docs/log.md). A wavelet halves the grid without losing a pixel, so after one the first
+convolution runs on a quarter of the positions, after two on a sixteenth. No norm inside: batch
+statistics would make a row depend on its batch-mates (and GradCache differ from the plain batch),
+and blocks that start at zero train as well without (docs/log.md).
 """
 
 from __future__ import annotations
@@ -50,12 +50,14 @@ class ResidualBlock(nn.Module):
 
 
 class ConvTrunk(nn.Module):
-    """``[P, H, W, 3]`` to ``[P, C, H/s, W/s]``; ``s = 2 ** len(blocks)``, ``C = width * s / 2``."""
+    """``[P, H, W, 3]`` to ``[P, C, H/s, W/s]``; ``s = config.stride``, C the last stage's width."""
 
     def __init__(self, config: StemConfig) -> None:
         super().__init__()
         widths = [config.width * 2**k for k in range(len(config.blocks))]
-        layers: list[nn.Module] = [nn.Conv2d(12, widths[0], 3, 1, 1), nn.ReLU()]
+        self.levels = config.levels
+        bands = 3 * 4**config.levels
+        layers: list[nn.Module] = [nn.Conv2d(bands, widths[0], 3, 1, 1), nn.ReLU()]
         before = widths[0]
         for stage, (width, blocks) in enumerate(zip(widths, config.blocks, strict=True)):
             for block in range(blocks):
@@ -65,7 +67,10 @@ class ConvTrunk(nn.Module):
         self.out_channels = before
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return self.layers(haar(pixels))
+        bands = haar(pixels)
+        for _ in range(self.levels - 1):
+            bands = haar(bands.permute(0, 2, 3, 1))
+        return self.layers(bands)
 
 
 class ConvStem(nn.Module):

@@ -205,7 +205,9 @@ FORBIDDEN = {
     "a password in an address": r"[a-z]+://[^/\s:@'\"{]+:[^/\s:@'\"{]+@\w",
     "a package index": r"--(?:extra-)?index-[u]rl|--find-[l]inks|PIP_(?:INDEX|FIND)_\w|[/]simple/",
     "a file address": r"\bfile:/[/]/(?!etc/passwd)\w",
-    "an address of a machine": r"\b(?:10(?:\.\d{1,3}){3}|(?:192\.168|172\.16)(?:\.\d{1,3}){2})\b(?!\.\d)",
+    "an address of a machine": (
+        r"\b(?:10(?:\.\d{1,3}){3}|(?:192\.168|172\.16)(?:\.\d{1,3}){2})\b(?!\.\d)"
+    ),
 }
 
 

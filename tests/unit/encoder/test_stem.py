@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from moonshelf.encoder.config import StemConfig
 from moonshelf.encoder.pictures import normalize, patchify
-from moonshelf.encoder.stem import ConvStem, ResidualBlock, haar
+from moonshelf.encoder.stem import ConvStem, ConvTrunk, ResidualBlock, haar
 
 
 def test_wavelet_loses_nothing() -> None:
@@ -24,10 +25,26 @@ def test_blocks_start_as_their_shortcut() -> None:
     torch.testing.assert_close(ResidualBlock(4, 4, 1)(x), x)
 
 
-def test_tokens_stand_where_the_patches_stand() -> None:
+def test_a_second_wavelet_sees_every_pixel_once() -> None:
+    """Two levels on 8 x 4 pixels: 48 bands on 2 x 1 places, of the same length as the picture."""
+    trunk = ConvTrunk(StemConfig(width=4, blocks=(1,), levels=2)).double()
+    seen: list[torch.Tensor] = []
+    trunk.layers.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    pixels = torch.randn(1, 8, 4, 3, dtype=torch.float64)
+    assert trunk(pixels).shape == (1, 4, 2, 1)
+    assert seen[0].shape == (1, 48, 2, 1)
+    torch.testing.assert_close(seen[0].square().sum(), pixels.square().sum())
+    # The first three bands are the means of 4 x 4 pixels, times 4 (each level keeps the length).
+    means = pixels.reshape(1, 2, 4, 1, 4, 3).mean((2, 4)).permute(0, 3, 1, 2)
+    torch.testing.assert_close(seen[0][:, :3], 4 * means)
+
+
+@pytest.mark.parametrize(("levels", "blocks"), [(1, (1, 1, 1)), (2, (1, 1))])
+def test_tokens_stand_where_the_patches_stand(levels: int, blocks: tuple[int, ...]) -> None:
     """A change inside one patch moves that patch's token most: the order is the patches' own."""
     torch.manual_seed(0)
-    stem = ConvStem(StemConfig(width=4, blocks=(1, 1, 1)), width=8).eval()
+    stem = ConvStem(StemConfig(width=4, blocks=blocks, levels=levels), width=8).eval()
+    stem.register_module("norm", torch.nn.Identity())  # it blows small changes of neighbors up
     base = torch.zeros(1, 64, 32, 3)
     for row, column in ((0, 0), (1, 0), (0, 3), (5, 2)):
         changed = base.clone()
