@@ -32,8 +32,12 @@ def run(args: argparse.Namespace) -> int:
     # The recipe first: a typo is told before torch takes its seconds to load.
     recipe = load_recipe(args.recipe, args.overrides)
     catalog = Catalog.open(args.catalog)
+    from moonshelf.training.processes import follows
     from moonshelf.training.run import train
 
+    if follows():  # one of several that torchrun started: the first one talks
+        train(recipe, catalog, args.out, args.resume)
+        return 0
     with console.progress("training") as progress:
         out = train(recipe, catalog, args.out, args.resume, progress, console.note)
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from torch import Tensor, nn
 
+from moonshelf.errors import UsageError
 from moonshelf.training.gradcache import Batch, passes
+from moonshelf.training.parallel import ALONE, Group
 
 Loss: TypeAlias = tuple[Tensor, Mapping[str, float | Tensor]]
 """A scalar, and parts to report."""
@@ -25,7 +29,8 @@ class Work:
     ``pairs`` (B) is how many pairs the step holds; ``rows[k]`` is the catalogue row of every vector
     of side k (for messages); ``about`` is whatever the stage's own loss needs.
     ``sides[k]`` are the mini-batches of side k as functions that collate them; each may be
-    called twice (GradCache) and from another thread, and gives the same both times.
+    called twice (GradCache) and from another thread, and gives the same both times. In a group of
+    processes each has its own ones there (:meth:`part_of`); all else is about the whole step.
     """
 
     step: int
@@ -38,6 +43,27 @@ class Work:
     @property
     def counts(self) -> list[int]:
         return [len(side) for side in self.sides]
+
+    def part_of(self, group: Group) -> Work:
+        """The same step with the mini-batches of this process alone: a contiguous share."""
+        if group.size == 1:
+            return self
+        if min(self.counts) < group.size:
+            raise UsageError(
+                f"{min(self.counts)} mini-batches are too few for {group.size} processes",
+                where=f"step {self.step}, term {self.label}",
+                cure="use fewer processes, a larger batch, or leave terms with few pairs out",
+            )
+        return replace(self, sides=[side[group.share(len(side))] for side in self.sides])
+
+
+def cut(count: int, most: int | None, processes: int = 1) -> list[slice]:
+    """``count`` rows (at least ``processes``) in mini-batches: equally many for each process, even
+    in size, none of more than ``most`` rows."""
+    each = math.ceil(count / (processes * (most or count)))
+    pieces = min(count, processes * each)
+    bounds = [k * count // pieces for k in range(pieces + 1)]
+    return [slice(a, b) for a, b in itertools.pairwise(bounds)]
 
 
 class Stage(Protocol):
@@ -66,9 +92,11 @@ class Ahead:
     """Plans and collates in a thread while the main thread computes; order and content are the
     stage's alone, so it changes nothing but the time. At most two mini-batches wait."""
 
-    def __init__(self, stage: Stage, first: int, end: int | None, depth: int = 2) -> None:
+    def __init__(
+        self, stage: Stage, first: int, end: int | None, depth: int = 2, group: Group = ALONE
+    ) -> None:
         self.waited = 0.0
-        self._stage, self._first, self._end = stage, first, end
+        self._stage, self._first, self._end, self._group = stage, first, end, group
         self._ready: queue.Queue[Any] = queue.Queue(maxsize=depth)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._prepare, name="moonshelf-ahead", daemon=True)
@@ -98,7 +126,7 @@ class Ahead:
         try:
             step = self._first
             while self._end is None or step < self._end:
-                work = self._stage.work(step)
+                work = self._stage.work(step).part_of(self._group)
                 if not self._put(work):
                     return
                 for _ in range(passes(work.counts)):

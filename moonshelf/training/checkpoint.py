@@ -60,7 +60,7 @@ def save_state(
     digest: str,
 ) -> Path:
     """Writes one state under ``folder`` and drops all but the last two."""
-    tensors = {f"model/{k}": v for k, v in _moving(modules).items()}
+    tensors = {f"model/{k}": v for k, v in moving_tensors(modules).items()}
     tensors |= {f"optimizer/{k}": v for k, v in optimizer.tensors().items()}
     # safetensors wants each tensor on its own, dense and on the CPU.
     tensors = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in tensors.items()}
@@ -111,7 +111,7 @@ class Saved:
                 where=str(self.path),
                 cure="resume with the same catalogue and libraries, or train into a new --out",
             )
-        current = _moving(modules)
+        current = moving_tensors(modules)
         saved = {k.partition("/")[2]: v for k, v in self.tensors.items() if k.startswith("model/")}
         wrong = sorted(
             k
@@ -228,7 +228,7 @@ def _read(path: Path) -> Saved:
         raise CheckpointError(f"damaged state ({error!r})", where=str(path), cure=cure) from error
 
 
-def _moving(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+def moving_tensors(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     """Trainable parameters and buffers of ``modules``; a tied weight appears once."""
     found: dict[str, Tensor] = {}
     for prefix, module in modules.items():

@@ -50,7 +50,8 @@ class ContentSource:
         return [Content(text=t, images=i) for t, i in zip(texts, images, strict=True)]
 
     def usable(self, view: View) -> np.ndarray:
-        """bool [N]: rows that have what ``view`` feeds, and no picture that cannot be decoded."""
+        """bool [N]: rows that have something that ``view`` feeds (through mm: a title or a picture,
+        see ``usable_rows``), and no picture that cannot be decoded."""
         usable = usable_rows(self.catalog, view)
         cache = self.pixels
         if cache is not None and cache.problems and view.has_image:

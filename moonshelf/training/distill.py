@@ -3,13 +3,15 @@
 The papers do not distil. We chose KL(teacher || student) over the softmax of in-batch
 similarities, rows and columns alike: it needs neither equal widths nor a shared space, and a small
 encoder that learns fast (``fast``) can lift a large one that learns slowly. The teacher is frozen,
-so its vectors are computed once and kept in the run folder.
+so its vectors are computed once and kept in the run folder. It is fed the very contents that the
+student's stage reads, so both must see products the same way (:func:`check_teachers`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,12 +19,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from moonshelf.catalog.product import View
-from moonshelf.encoder import encoder_version, load_encoder
-from moonshelf.errors import DataError
+from moonshelf.config import read_toml
+from moonshelf.encoder import encoder_config, encoder_folder, encoder_version, load_encoder
+from moonshelf.encoder.config import PictureConfig
+from moonshelf.errors import DataError, UsageError
 from moonshelf.files import atomic_folder, write_json_atomically
 from moonshelf.progress import Progress
 from moonshelf.training.contents import ContentSource
 from moonshelf.training.settings import DistillConfig
+
+if TYPE_CHECKING:
+    from moonshelf.training.recipe import Recipe
 
 
 def follow_teacher(
@@ -44,6 +51,54 @@ def follow_teacher(
         for mine, theirs in ((scores, target), (scores.T, target.T))
     ]
     return (both[0] + both[1]) / 2
+
+
+def check_teachers(recipe: Recipe) -> None:
+    """Whether the teacher of every stage sees products as ``recipe`` shows them. Reads no weights.
+
+    Raises:
+        CheckpointError: there is no encoder at ``distill.teacher``.
+        UsageError: it is no run, or was trained on other text fields, or on another canvas than
+            the one for which the student's pictures are decoded.
+    """
+    for name, stage in recipe.stages.items():
+        if stage.distill is not None:
+            where = f"stages.{name}.distill.teacher={stage.distill.teacher}"
+            _check_text(Path(stage.distill.teacher), recipe, where)
+            if recipe.caches_pictures:
+                _check_canvas(Path(stage.distill.teacher), recipe.encoder.pictures, where)
+
+
+def _check_text(teacher: Path, recipe: Recipe, where: str) -> None:
+    folder = encoder_folder(teacher)
+    file = folder.parent / "recipe.toml"
+    if folder.name != "encoder" or not file.is_file():
+        raise UsageError(
+            "the teacher is no run: there is no recipe.toml that says what text it reads",
+            where=where,
+            cure="give the whole run folder, not a copy of its encoder",
+        )
+    theirs = list(read_toml(file).get("data", {}).get("text", ["title"]))
+    ours = list(recipe.data.text)
+    if theirs != ours:
+        raise UsageError(
+            f"the teacher reads {', '.join(theirs)}; the student is shown {', '.join(ours)}",
+            where=where,
+            cure=f"set data.text={theirs!r}, or distil from a run with data.text={ours!r}",
+        )
+
+
+def _check_canvas(teacher: Path, ours: PictureConfig, where: str) -> None:
+    theirs = encoder_config(teacher).pictures
+    told = [f"{p.height} x {p.width}" if p.fixed else "its own grid" for p in (theirs, ours)]
+    told = [f"{t}, {p.per_product} a product" for t, p in zip(told, (theirs, ours), strict=True)]
+    if told[0] != told[1]:
+        raise UsageError(
+            f"the teacher sees pictures at {told[0]}; the student's are decoded once, at {told[1]}",
+            where=where,
+            cure="set data.cache_pictures=false, so that each decodes its own, or give both "
+            "the same encoder.pictures",
+        )
 
 
 def teacher_vectors(

@@ -27,6 +27,7 @@ from moonshelf.files import (
     write_bytes_atomically,
     write_json_atomically,
 )
+from moonshelf.training.distill import check_teachers
 from moonshelf.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ def open_run(out: Path, recipe: Recipe, catalog: Catalog, resume: bool) -> Itera
 
     Raises:
         UsageError: it exists and ``resume`` is off, or the other way round; it is no run; it
-            belongs to another recipe or catalogue.
-        CheckpointError: its manifest is damaged or of another format.
+            belongs to another recipe or catalogue; a teacher does not fit the recipe.
+        CheckpointError: its manifest is damaged or of another format; there is no teacher.
         MoonshelfError: another process is training into it.
     """
     taken = out.exists() and (not out.is_dir() or any(out.iterdir()))
@@ -73,6 +74,8 @@ def open_run(out: Path, recipe: Recipe, catalog: Catalog, resume: bool) -> Itera
         raise UsageError("there is no run to resume", where=str(out), cure="drop --resume")
     if taken and not out.is_dir():
         raise UsageError("is a file, not a run folder", where=str(out), cure="pass another --out")
+    if not resume:
+        check_teachers(recipe)
     with full_disk_is_an_error(out):
         out.mkdir(parents=True, exist_ok=True)
     if resume:
@@ -135,7 +138,7 @@ def checked_manifest(out: Path, recipe: Recipe, fingerprint: str) -> dict[str, A
             cure="train into a new --out",
         )
     before = load_config(Recipe, read_toml(out / "recipe.toml"), where=str(out / "recipe.toml"))
-    changed = differences(before.model_dump(mode="json"), recipe.model_dump(mode="json"))
+    changed = differences(_lasting(before), _lasting(recipe))
     if changed:
         raise UsageError(
             f"the recipe differs from the one this run started with: {'; '.join(changed[:5])}",
@@ -149,6 +152,15 @@ def checked_manifest(out: Path, recipe: Recipe, fingerprint: str) -> dict[str, A
             cure="pass the same --catalog, or another --out",
         )
     return manifest
+
+
+def _lasting(recipe: Recipe) -> dict[str, Any]:
+    """What must not change when a run goes on; how many processes and threads work on it may."""
+    found = recipe.model_dump(mode="json")
+    found["compute"] = {
+        k: v for k, v in found["compute"].items() if k not in ("processes", "threads")
+    }
+    return found
 
 
 def versions() -> dict[str, str]:

@@ -12,6 +12,11 @@ once, because  dL/dtheta = sum_i dL/dv_i * dv_i/dtheta :
 Lazy: a mini-batch arrives collated when it is due and is dropped when it has been used, in either
 pass, so pictures of one mini-batch are in memory at a time. A batch that fits one mini-batch takes
 one plain pass.
+
+Several processes split the same way: each embeds its own mini-batches, vectors are gathered, every
+process computes the loss of the whole batch and pushes its own slices of dL/dv back. The gradients
+then add up over processes (parallel.py) to that of the whole batch. What the loss owns has its
+whole gradient in every process, so only the leading one keeps it.
 """
 
 from __future__ import annotations
@@ -21,6 +26,8 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+from moonshelf.training.parallel import ALONE, Group, gather_sides
 
 Batch = Mapping[str, Tensor]
 LossT = TypeVar("LossT")
@@ -36,14 +43,16 @@ def cached_backward(
     batches: Iterator[Batch],
     counts: Sequence[int],
     loss: Callable[..., tuple[Tensor, LossT]],
+    group: Group = ALONE,
 ) -> tuple[LossT, list[Tensor]]:
-    """Leaves the gradient of ``loss`` over the whole batch in ``.grad``.
+    """Leaves the gradient of ``loss`` over the whole batch in ``.grad``; in a group of processes,
+    this one's part of it (their sum is the gradient).
 
     Args:
         embed: collated mini-batch -> vectors [b, d].
         batches: the mini-batches of side 1, of side 2, ...; then all of them once more where
-            ``passes(counts)`` is 2.
-        counts: mini-batches of each side.
+            ``passes(counts)`` is 2. In a group, this process's own.
+        counts: mini-batches of each side, as many as ``batches`` gives.
         loss: vectors of each side -> (scalar, anything to report).
 
     Returns:
@@ -51,6 +60,10 @@ def cached_backward(
     """
     if passes(counts) == 1:
         plain = [embed(next(batches)) for _ in counts]
+        if group.size > 1:
+            report, vectors, gradients = _loss_of_all([v.detach() for v in plain], loss, group)
+            torch.autograd.backward(plain, gradients)
+            return report, vectors
         scalar, report = loss(*plain)
         scalar.backward()
         return report, [v.detach() for v in plain]
@@ -64,20 +77,37 @@ def cached_backward(
                 states.append(_RandomState())
                 side.append(embed(next(batches)))
             sides.append(side)
-    vectors = [torch.cat(side).requires_grad_() for side in sides]
-    scalar, report = loss(*vectors)
-    scalar.backward()
+    report, vectors, gradients = _loss_of_all([torch.cat(side) for side in sides], loss, group)
 
     after = _RandomState()
     replay = iter(states)
-    for side, whole in zip(sides, vectors, strict=True):
-        assert whole.grad is not None, "the loss does not depend on one of its sides"
-        for gradient in whole.grad.split([len(part) for part in side]):
+    for side, whole in zip(sides, gradients, strict=True):
+        for gradient in whole.split([len(part) for part in side]):
             next(replay).restore()
             embed(next(batches)).backward(gradient)
     # The next step draws on from where a run without the second pass would stand.
     after.restore()
-    return report, [v.detach() for v in vectors]
+    return report, vectors
+
+
+def _loss_of_all(
+    own: list[Tensor], loss: Callable[..., tuple[Tensor, LossT]], group: Group
+) -> tuple[LossT, list[Tensor], list[Tensor]]:
+    """The loss on the vectors of all processes: its report, all vectors of each side, and the
+    gradient with respect to ``own`` ones; leaves the gradient of what the loss owns, once."""
+    whole, places = gather_sides(own, group) if group.size > 1 else (own, [slice(None)] * len(own))
+    vectors = [side.requires_grad_() for side in whole]
+    scalar, report = loss(*vectors)
+    if group.leads:
+        scalar.backward()
+        gradients = [v.grad for v in vectors]
+    else:
+        gradients = torch.autograd.grad(scalar, vectors)
+    found = []
+    for gradient, place in zip(gradients, places, strict=True):
+        assert gradient is not None, "the loss does not depend on one of its sides"
+        found.append(gradient[place])
+    return report, [v.detach() for v in vectors], found
 
 
 class _RandomState:

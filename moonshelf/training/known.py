@@ -20,15 +20,17 @@ def text_codes(texts: Sequence[str]) -> np.ndarray:
 def carriers(texts: Sequence[str], rows: np.ndarray, values: Sequence[Sequence[str]]) -> np.ndarray:
     """(place of a query, row of an item): int64 [P, 2], for every item of the batch that
     carries all words of a query made of attribute values: a right answer, not a negative."""
-    carried = [frozenset(" ".join(of_one).split()) for of_one in values]
-    asked = [frozenset(text.split()) for text in texts]
-    found = [
-        (place, int(row))
-        for place, words in enumerate(asked)
-        for row, having in zip(rows, carried, strict=True)
-        if words <= having
-    ]
-    return np.array(found, dtype=np.int64).reshape(-1, 2)
+    carry: dict[str, np.ndarray] = {}  # by word: which items have it
+    for place, of_one in enumerate(values):
+        for word in " ".join(of_one).split():
+            carry.setdefault(word, np.zeros(len(rows), dtype=bool))[place] = True
+    nobody = np.zeros(len(rows), dtype=bool)
+    found = np.ones((len(texts), len(rows)), dtype=bool)
+    for having, text in zip(found, texts, strict=True):
+        for word in text.split():
+            having &= carry.get(word, nobody)
+    query, item = np.nonzero(found)
+    return np.stack([query, rows[item]], axis=1).astype(np.int64)
 
 
 def keep_out_on(keep_out: KeepOut, device: torch.device) -> KeepOut:

@@ -3,6 +3,10 @@
     thread   plan and collate the mini-batches to come (at most two ahead)
     main     GradCache or plain backward under autocast -> clip -> optimizer -> hooks
 
+In a group of processes every one runs this loop on its share of each step; gradients are added
+before the clip, and time spent is the leader's clock and everybody's CPU seconds, so all take the
+same steps and stop at the same one.
+
 A stage says what a step is made of (:class:`Work`) and what its loss is; the loop knows neither
 views nor objectives. Steps are functions of (seed, step), so a resumed run repeats what an
 uninterrupted one would have done.
@@ -23,8 +27,9 @@ from moonshelf.training.ahead import Ahead, Loss, Stage, Work
 from moonshelf.training.checkpoint import LoopState
 from moonshelf.training.gradcache import Batch, cached_backward
 from moonshelf.training.optim import SplitOptimizer
+from moonshelf.training.parallel import ALONE, Group, add_gradients
 from moonshelf.training.precision import Precision
-from moonshelf.training.schedule import Schedule, Stopwatch
+from moonshelf.training.schedule import Schedule, Spent, Stopwatch
 from moonshelf.training.settings import LoopConfig
 from moonshelf.training.tracking import peak_memory_mib
 
@@ -50,8 +55,12 @@ def run_loop(
     clip: float = 1.0,
     hooks: Sequence[Hook] = (),
     progress: Progress | None = None,
+    group: Group = ALONE,
+    seed: int = 0,
 ) -> LoopState:
     """Trains ``stage`` from ``state`` to the end of its budget and returns the last state.
+
+    ``seed`` is of the random numbers drawn inside the model (dropout) in a group of processes.
 
     Raises:
         TrainingError: naming step and rows when loss, vectors or gradient stop being finite.
@@ -59,22 +68,27 @@ def run_loop(
     """
     for module in stage.modules().values():
         module.train()
-    watch = Stopwatch(state.spent)
-    meter = _Meter(state, device)
-    state.spent = watch.spent(state.step)
-    with Ahead(stage, state.step, schedule.config.steps) as ahead:
+    watch = Stopwatch(state.spent if group.leads else None)
+    state.spent = _spent(watch, state.step, group)
+    meter = _Meter(state)
+    with Ahead(stage, state.step, schedule.config.steps, group=group) as ahead:
         while schedule.progress(state.spent) < 1:
             factor = schedule.factor(state.spent)
             waited = ahead.waited
             work, batches = ahead.next_step()
-            report, norm = _step(stage, optimizer, work, batches, precision, device, clip, factor)
+            if group.size > 1:
+                _seed_step(seed, state.step, group)
+            report, norm = _step(
+                stage, optimizer, work, batches, precision, device, clip, factor, group
+            )
             state.step += 1
-            state.spent = watch.spent(state.step)
+            state.spent = _spent(watch, state.step, group)
             last = schedule.progress(state.spent) >= 1
             meter.add(work, report, norm, ahead.waited - waited)
             line = None
             if last or state.step % config.log_every == 0:
-                line = meter.line(stage.name, factor)
+                (memory,) = group.total(peak_memory_mib(device))
+                line = meter.line(stage.name, factor, memory)
             for hook in hooks:
                 hook(state, line, last)
             if progress is not None and line is not None:
@@ -91,6 +105,7 @@ def _step(
     device: torch.device,
     clip: float,
     factor: float,
+    group: Group,
 ) -> tuple[Mapping[str, float | Tensor], Tensor]:
     def embed(batch: Batch) -> Tensor:
         moved = {k: v.to(device, non_blocking=True) for k, v in batch.items()}
@@ -104,12 +119,28 @@ def _step(
         return scalar, {"loss": scalar.detach(), **report}
 
     optimizer.zero_grad()
-    report, vectors = cached_backward(embed, batches, work.counts, loss)
+    report, vectors = cached_backward(embed, batches, work.counts, loss, group)
+    add_gradients(optimizer.parameters, group)
     norm = torch.nn.utils.clip_grad_norm_(optimizer.parameters, clip or float("inf"))
     if not torch.isfinite(norm):
         raise _not_finite("the gradient", work, vectors)
     optimizer.step(factor)
     return report, norm
+
+
+def _spent(watch: Stopwatch, steps: int, group: Group) -> Spent:
+    """The leader's clock and the CPU seconds of all: the same numbers in every process."""
+    own = watch.spent(steps)
+    if group.size == 1:
+        return own
+    seconds, cores = group.total(own.seconds if group.leads else 0.0, own.core_seconds)
+    return Spent(steps, seconds, cores)
+
+
+def _seed_step(seed: int, step: int, group: Group) -> None:
+    """Dropout of its own in each process; a function of the step, so that resuming repeats it."""
+    sequence = np.random.SeedSequence((seed, 6, step, group.rank))
+    torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0]) >> 1)
 
 
 def _not_finite(what: str, work: Work, vectors: Sequence[Tensor]) -> TrainingError:
@@ -128,8 +159,8 @@ def _not_finite(what: str, work: Work, vectors: Sequence[Tensor]) -> TrainingErr
 class _Meter:
     """Means since the last line; they live in ``state.sums``, so a resumed run logs the same."""
 
-    def __init__(self, state: LoopState, device: torch.device) -> None:
-        self._state, self._device = state, device
+    def __init__(self, state: LoopState) -> None:
+        self._state = state
         # Rates are of this process only: what an earlier one did since its last line is unknown.
         self._samples, self._waited, self._since = 0, 0.0, state.spent
 
@@ -146,7 +177,7 @@ class _Meter:
         self._samples += work.pairs
         self._waited += waited
 
-    def line(self, stage: str, factor: float) -> dict[str, Any]:
+    def line(self, stage: str, factor: float, memory: float) -> dict[str, Any]:
         state, sums = self._state, self._state.sums
         means = {k: v / sums[f"n:{k}"] for k, v in sums.items() if not k.startswith("n:")}
         seconds = max(1e-9, state.spent.seconds - self._since.seconds)
@@ -161,7 +192,7 @@ class _Meter:
             "waiting": self._waited / seconds,
             "seconds": state.spent.seconds,
             "core_seconds": state.spent.core_seconds,
-            "memory_mib": peak_memory_mib(self._device),
+            "memory_mib": memory,
         }
         sums.clear()
         self._samples, self._waited, self._since = 0, 0.0, state.spent

@@ -1,20 +1,6 @@
-"""Muon for matrices and convolution kernels, AdamW for everything else, behind one object.
+"""Which parameter is moved by which rule: Muon for matrices and kernels, AdamW for the rest.
 
-The paper says: nothing; the MOON reports name no optimizer for this stage.
-We chose: Muon (Jordan 2024), because at equal time it reached 2 to 5 times the R@1 of AdamW in
-from-scratch runs here (docs/log.md). Per matrix G [rows, cols]:
-
-    M <- mu M + (1 - mu) G;   U = (1 - mu) G + mu M  (Nesterov)
-    O = NewtonSchulz5(U / |U|_F)          ~ U V^T of the SVD: every direction gets the same step
-    W <- (1 - lr * decay) W - lr * scale * O
-
-``scale`` is ``sqrt(max(1, rows / cols))`` ("spectral": a step changes every output by about the
-same amount whatever the shape) or ``0.2 * sqrt(max(rows, cols))`` ("rms": a step has the RMS of an
-AdamW step, so AdamW learning rates carry over). Both agree with ``torch.optim.Muon``.
-
-Deviations: kernels [out, in, kh, kw] are flattened to [out, in*kh*kw]; a stack of experts
-[E, rows, cols] is E matrices; equal shapes (after transposing to wide) go through Newton-Schulz in
-one batched multiplication.
+Both stand behind one object, whose state goes in and out as named tensors.
 """
 
 from __future__ import annotations
@@ -23,97 +9,17 @@ import fnmatch
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from moonshelf.errors import CheckpointError, UsageError
+from moonshelf.training.muon import Muon
+from moonshelf.training.parallel import ALONE, Group
 from moonshelf.training.settings import OptimizerConfig
 
-_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-_EPS = 1e-7
 # Tables and readouts by their usual names; nn.Embedding modules are found by type besides.
 _ADAMW_NAMES = ("*embed_tokens*", "*pos_embed*", "*head.*", "*head")
-
-
-def newton_schulz(matrices: Tensor, steps: int = 5, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Approximately ``U V^T`` of each of ``matrices`` [n, rows, cols] (rows <= cols); in ``dtype``.
-
-    Singular values land in about [0.7, 1.2]; five steps suffice (see the module's head).
-    """
-    a, b, c = _COEFFICIENTS
-    x = matrices.to(dtype)
-    x = x / x.flatten(1).norm(dim=1).clamp(min=_EPS)[:, None, None]
-    for _ in range(steps):
-        gram = x @ x.mT
-        gram = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
-        x = torch.baddbmm(x, gram, x, beta=a)
-    return x
-
-
-class Muon(torch.optim.Optimizer):
-    """Muon over matrices, kernels and stacks of matrices; see the module's head."""
-
-    def __init__(
-        self,
-        groups: Iterable[dict[str, Any]] | Iterable[nn.Parameter],
-        *,
-        lr: float = 0.02,
-        momentum: float = 0.95,
-        weight_decay: float = 0.0,
-        scale: Literal["spectral", "rms"] = "spectral",
-        steps: int = 5,
-        dtype: torch.dtype = torch.float32,
-        stacks: Iterable[nn.Parameter] = (),
-    ) -> None:
-        defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
-        super().__init__(list(groups), defaults)  # pyright: ignore[reportArgumentType]
-        self._scale, self._steps, self._dtype = scale, steps, dtype
-        self._stacks = {id(p) for p in stacks}
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.ndim < 2:
-                    raise UsageError(f"Muon needs matrices, got shape {tuple(p.shape)}")
-
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """One update of every parameter with a gradient."""
-        waiting: dict[tuple[int, int], list[tuple[nn.Parameter, dict[str, Any], Tensor]]] = {}
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                if "momentum" not in state:
-                    state["momentum"] = torch.zeros_like(p)
-                buffer = state["momentum"].lerp_(p.grad, 1 - group["momentum"])
-                update = self._as_stack(p, p.grad.lerp(buffer, group["momentum"]))
-                if update.shape[1] > update.shape[2]:
-                    update = update.mT
-                waiting.setdefault((update.shape[1], update.shape[2]), []).append(
-                    (p, group, update)
-                )
-        for entries in waiting.values():
-            updates = [update for _, _, update in entries]
-            steps = newton_schulz(torch.cat(updates), self._steps, self._dtype)
-            parts = steps.split([len(update) for update in updates])
-            for (p, group, _), part in zip(entries, parts, strict=True):
-                self._apply(p, group, part)
-
-    def _as_stack(self, p: nn.Parameter, value: Tensor) -> Tensor:
-        if id(p) in self._stacks:
-            return value
-        return value.reshape(1, value.shape[0], -1)
-
-    def _apply(self, p: nn.Parameter, group: dict[str, Any], step: Tensor) -> None:
-        rows, cols = self._as_stack(p, p).shape[1:]
-        if rows > cols:
-            step = step.mT
-        ratio = math.sqrt(max(1, rows / cols))
-        factor = ratio if self._scale == "spectral" else 0.2 * math.sqrt(max(rows, cols))
-        p.mul_(1 - group["lr"] * group["weight_decay"])
-        p.add_(step.reshape(p.shape).to(p.dtype), alpha=-group["lr"] * factor)
 
 
 @dataclass(frozen=True)
@@ -190,6 +96,7 @@ def build_optimizer(
     *,
     embeddings: Iterable[str] = (),
     dtype: torch.dtype = torch.float32,
+    processes: Group = ALONE,
 ) -> SplitOptimizer:
     """Places every parameter and builds the optimizer.
 
@@ -198,6 +105,7 @@ def build_optimizer(
         embeddings: names of lookup tables (:func:`embedding_names`): AdamW, like vectors,
             scalars and whatever ``config.adamw`` matches.
         dtype: of Newton-Schulz; bfloat16 where the parity probe allowed it.
+        processes: share the work of Newton-Schulz.
 
     Raises:
         UsageError: a glob in ``config`` matches nothing, or nothing is left to train.
@@ -227,6 +135,7 @@ def build_optimizer(
                 steps=config.newton_schulz_steps,
                 dtype=dtype,
                 stacks=[named[n] for n in muon if _is_stack(n, named[n])],
+                processes=processes,
             )
         )
     if adamw:

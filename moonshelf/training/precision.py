@@ -95,18 +95,31 @@ def has_bf16(device: torch.device) -> bool:
     return any(getattr(torch.cpu, name, lambda: False)() for name in probes)
 
 
-def pick_device(name: str) -> torch.device:
-    """``auto`` is the first GPU, else the CPU.
+def pick_device(name: str, local_rank: int = 0, local_size: int = 1) -> torch.device:
+    """The device of process ``local_rank`` of ``local_size`` on this machine; ``auto`` is its GPU,
+    else the CPU.
 
     Raises:
-        UsageError: a GPU is asked for by name and there is none.
+        UsageError: a GPU is asked for by name and there is none; there are fewer GPUs than
+            processes, or one GPU is named for several processes.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if not name.startswith("cuda"):
+        return torch.device(name)
+    if not torch.cuda.is_available():
         raise UsageError(
             f"device {name} is not here: torch finds no GPU",
             where="compute.device",
             cure='set compute.device = "auto" or "cpu", or install a CUDA build of torch',
         )
-    return torch.device(name)
+    if local_size == 1:
+        return torch.device(name)
+    if name != "cuda" or torch.cuda.device_count() < local_size:
+        raise UsageError(
+            f"{local_size} processes need a GPU each; device is {name!r} and torch finds "
+            f"{torch.cuda.device_count()} GPUs",
+            where="compute.processes",
+            cure='use at most one process a GPU and compute.device = "auto", or "cpu"',
+        )
+    return torch.device("cuda", local_rank)

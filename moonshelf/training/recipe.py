@@ -45,7 +45,11 @@ class ComputeConfig(Config):
 
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     precision: Literal["auto", "bf16", "fp32"] = "auto"
+    processes: int = Field(default=1, ge=1)
+    """Processes that share every step; on GPUs one each. The batch and what is learned stay the
+    same. Under torchrun the environment says how many."""
     threads: int | None = Field(default=None, ge=1)
+    """Of each process; by default as torch chooses, or the cores shared out among processes."""
 
 
 class Recipe(Config):
@@ -57,6 +61,12 @@ class Recipe(Config):
     data: DataConfig = DataConfig()
     compute: ComputeConfig = ComputeConfig()
     stages: dict[str, AlignConfig] = Field(min_length=1)
+
+    @property
+    def caches_pictures(self) -> bool:
+        """Whether first pictures are decoded once, for the encoder's canvas, and kept on disk."""
+        canvas = self.encoder.pictures
+        return self.data.cache_pictures and canvas.fixed and canvas.per_product == 1
 
     @field_validator("stages")
     @classmethod

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,17 @@ def rewind_metrics(path: Path, order: Mapping[str, int], stage: str, step: int) 
     if path.exists():
         write_bytes_atomically(path, "".join(json.dumps(x) + "\n" for x in kept).encode())
     return len(lines) - len(kept)
+
+
+def summary(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The newest value of every number logged, by stage."""
+    stages: dict[str, dict[str, Any]] = {}
+    for name, group in itertools.groupby(lines, key=lambda line: str(line.get("stage"))):
+        newest = stages.setdefault(name, {})
+        for line in group:
+            newest |= {("steps" if k == "step" else k): v for k, v in line.items() if k != "stage"}
+    memory = [stage.get("memory_mib", 0.0) for stage in stages.values()]
+    return {"stages": stages, "memory_mib": max(memory, default=0.0)}
 
 
 class TensorBoardTracker:

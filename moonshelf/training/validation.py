@@ -17,7 +17,8 @@ from moonshelf.training.contents import ContentSource
 class Validator:
     """Query view -> item view over one small gallery of val products, for each of ``directions``.
 
-    Products whose text occurs once only: others have no single right answer.
+    Products usable in every view of ``directions`` (through mm: a title or a picture, as in
+    training), whose text occurs once only: others have no single right answer.
     """
 
     def __init__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -18,10 +19,10 @@ ROOT = Path(__file__).resolve().parents[2]
 CLOCKS = ("seconds", "core_seconds", "samples_per_s", "samples_per_core_s", "waiting", "memory_mib")
 
 
-def start(catalog: Path, out: Path, resume: bool) -> subprocess.Popen[bytes]:
+def start(catalog: Path, out: Path, resume: bool, *more: str) -> subprocess.Popen[bytes]:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     job = str(ROOT / "tests" / "invariants" / "resume_job.py")
-    words = [sys.executable, job, str(catalog), str(out), "resume" if resume else "start"]
+    words = [sys.executable, job, str(catalog), str(out), "resume" if resume else "start", *more]
     return subprocess.Popen(words, env=environment)
 
 
@@ -56,6 +57,32 @@ def test_killed_and_resumed_equals_uninterrupted(shop: Path, whole: Path):
         job.wait()
         assert json.loads((out / "manifest.json").read_text())["status"] == "running"
     assert start(shop, out, resume=True).wait(120) == 0
+    assert_same(out, whole)
+
+
+@pytest.mark.slow
+def test_two_processes_killed_go_on_as_two_or_as_one(shop: Path, whole: Path):
+    two, out, alone = (shop.parent / name for name in ("two", "killed-two", "killed-alone"))
+    assert start(shop, two, False, "compute.processes=2").wait(120) == 0
+    job = start(shop, out, False, "compute.processes=2")
+    wait_for(job, out, "align", 20)
+    job.kill()
+    job.wait()
+    shutil.copytree(out, alone)
+    assert start(shop, out, True, "compute.processes=2").wait(120) == 0
+    assert_same(out, two)
+    # The steps are the same with any number of processes; sums in another order drift apart.
+    assert start(shop, alone, True, "compute.processes=1").wait(120) == 0
+    assert json.loads((alone / "manifest.json").read_text())["compute"]["processes"] == 1
+    for ours in (learned(alone), learned(two)):
+        for mine, theirs in zip(ours, learned(whole), strict=True):
+            assert (mine["stage"], mine["step"]) == (theirs["stage"], theirs["step"])
+            assert mine["loss"] == pytest.approx(theirs["loss"], rel=0.05)
+        assert ours[4]["loss"] == pytest.approx(learned(whole)[4]["loss"], rel=2e-3)
+
+
+def assert_same(out: Path, whole: Path) -> None:
+    """To the last bit: what was logged, and the weights."""
     assert learned(out) == learned(whole)
     ours, theirs = (load_file(path / "encoder" / "model.safetensors") for path in (out, whole))
     assert ours.keys() == theirs.keys()

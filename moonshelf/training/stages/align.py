@@ -29,24 +29,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from moonshelf.catalog.batches import BatchPlan, PlannedBatch, Term
-from moonshelf.catalog.pairs import catalog_pairs, group_codes
+from moonshelf.catalog.batches import BatchPlan, PlannedBatch
+from moonshelf.catalog.pairs import group_codes
 from moonshelf.catalog.product import Content, View
 from moonshelf.encoder.base import Encoder
-from moonshelf.errors import DataError
 from moonshelf.objectives.contrastive import Contrast, KeepOut, symmetric_info_nce
-from moonshelf.training.ahead import Loss, Work
+from moonshelf.training.ahead import Loss, Work, cut
 from moonshelf.training.contents import ContentSource, Draws
 from moonshelf.training.distill import follow_teacher
 from moonshelf.training.gradcache import Batch
 from moonshelf.training.known import Partners, carriers, keep_out_on, text_codes
-from moonshelf.training.settings import (
-    COLDEST,
-    WARMEST,
-    AlignConfig,
-    TermConfig,
-)
+from moonshelf.training.settings import COLDEST, WARMEST, AlignConfig
 from moonshelf.training.sides import Shows, Side, term_views
+from moonshelf.training.terms import find_terms
 
 
 class Temperature(nn.Module):
@@ -72,6 +67,15 @@ class About:
     """Products of each mini-batch."""
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """One side of a step: its random numbers and the text of every row (None: none is shown)."""
+
+    side: Side
+    draws: Draws
+    texts: list[str | None]
+
+
 class AlignStage:
     """Terms, their plan, and the loss. Built once a stage; ``work`` is a pure function of step.
 
@@ -81,6 +85,7 @@ class AlignStage:
         source: contents of the catalogue's rows.
         teacher: set ``stage.teacher[view]`` to vectors [N, d] by catalogue row before the first
             step where ``config.distill`` is on (``rows`` says which rows are read).
+        processes: among which the mini-batches of a step can be shared out.
     """
 
     def __init__(
@@ -92,16 +97,17 @@ class AlignStage:
         *,
         seed: int,
         device: torch.device,
+        processes: int = 1,
     ) -> None:
+        self._processes = processes
         self.name, self.config, self.encoder, self.source = name, config, encoder, source
         self.temperature = Temperature(config.temperature, config.learn_temperature).to(device)
         self.groups = group_codes(source.catalog)
-        self.dropped: dict[str, int] = {}
         self._seed = seed
         self.teacher: Mapping[View, np.ndarray] = {}
-        self.without_pairs: dict[str, str] = {}
-        found = {key: self._term(key, term) for key, term in config.active().items()}
-        planned = [term for term in found.values() if term is not None]
+        found = find_terms(name, config, source, self.groups)
+        planned = found.planned
+        self.dropped, self.without_pairs = found.dropped, found.without_pairs
         self._terms = [config.terms[term.name] for term in planned]
         self.plan = BatchPlan(planned, config.batch, seed)
         self._shows = [Shows(term, config.augment) for term in self._terms]
@@ -127,20 +133,20 @@ class AlignStage:
         planned = self.plan[step]
         pairs = self._turned(planned, step)
         shows = self._shows[planned.term]
-        size = self.config.mini_batch or len(pairs)
-        parts = [slice(start, start + size) for start in range(0, len(pairs), size)]
-        keys = [(self._seed, 3, step, number) for number in range(len(shows.sides))]
+        parts = cut(len(pairs), self.config.mini_batch, self._processes)
+        columns = np.ascontiguousarray(pairs.T)
+        sides = [
+            self._drawn(columns[side.column], side, (self._seed, 3, step, number))
+            for number, side in enumerate(shows.sides)
+        ]
         collates = [
-            [functools.partial(self._collate, pairs, [side], [key], part) for part in parts]
-            for side, key in zip(shows.sides, keys, strict=True)
+            [functools.partial(self._collate, pairs, [drawn], part) for part in parts]
+            for drawn in sides
         ]
         if shows.at_once:
-            collates = [
-                [functools.partial(self._collate, pairs, shows.sides, keys, part) for part in parts]
-            ]
-        columns = np.ascontiguousarray(pairs.T)
+            collates = [[functools.partial(self._collate, pairs, sides, part) for part in parts]]
         sizes = [len(pairs[part]) for part in parts]
-        about = self._about(planned.term, columns, keys, sizes)
+        about = self._about(planned.term, columns, sides, sizes)
         rows = [columns[side.column] for side in shows.sides]
         if shows.at_once:
             rows = [np.concatenate([row[part] for part in parts for row in rows])]
@@ -172,35 +178,6 @@ class AlignStage:
             total = total + distill.weight * follow
         return total, report
 
-    def _term(self, name: str, term: TermConfig) -> Term | None:
-        """The pairs of a term; None for an optional one that the catalogue has no pairs for."""
-        catalog = self.source.catalog
-        try:
-            every = catalog_pairs(
-                catalog,
-                term.source,
-                most=term.most,
-                window_days=term.window_days,
-                before=term.before,
-                following=term.following,
-            )
-        except DataError as error:
-            if not term.optional:
-                raise
-            self.without_pairs[name] = error.what
-            return None
-        fit = np.ones(len(every), dtype=bool)
-        for side, view in term_views(term):
-            # Variants are turned around at random: both ends must be fit for both views.
-            for column in (0, 1) if term.source == "variant" else (side,):
-                fit &= self.source.usable(view)[every[:, column]]
-        pairs = every[fit]
-        self.dropped[name] = len(every) - len(pairs)
-        if term.optional and len(pairs) < 2:
-            self.without_pairs[name] = f"has {len(pairs)} pairs with readable titles and pictures"
-            return None
-        return Term(name, pairs, term.share, self.groups[pairs[:, 1]])
-
     def _turned(self, planned: PlannedBatch, step: int) -> np.ndarray:
         """Pairs of two variants have no order: each is turned around half of the time."""
         pairs = planned.pairs
@@ -209,49 +186,33 @@ class AlignStage:
         turn = np.random.default_rng((self._seed, 4, step)).random(len(pairs)) < 0.5
         return np.where(turn[:, None], pairs[:, ::-1], pairs)
 
-    def _collate(
-        self,
-        pairs: np.ndarray,
-        sides: Sequence[Side],
-        keys: Sequence[tuple[int, ...]],
-        part: slice,
-    ) -> Batch:
+    def _drawn(self, rows: np.ndarray, side: Side, key: tuple[int, ...]) -> Drawn:
+        """The texts of ``rows``, drawn once: mini-batches and labels of a step share them."""
+        draws = Draws(key, len(rows))
+        if not side.view.has_text:
+            return Drawn(side, draws, [None] * len(rows))
+        shown = self.source(rows, View.TEXT, side.augment, draws)
+        return Drawn(side, draws, [content.text for content in shown])
+
+    def _collate(self, pairs: np.ndarray, sides: Sequence[Drawn], part: slice) -> Batch:
         """The contents of one mini-batch of every given side, one side after the other.
 
         Sides of the same products share the very same pictures, so that the encoder may look at
-        each once: they all draw their picture changes from the first key.
+        each once: they all draw their picture changes as the first side does.
         """
         pictures: dict[int, list[tuple[Any, ...]]] = {}
         contents: list[Content] = []
-        for side, key in zip(sides, keys, strict=True):
+        for side, texts in ((drawn.side, drawn.texts[part]) for drawn in sides):
             rows = pairs[part, side.column]
-            texts = self._contents(rows, View.TEXT, side, key, len(pairs), part)
             if side.view.has_image and side.column not in pictures:
-                seen = self._contents(rows, View.IMAGE, side, keys[0], len(pairs), part)
+                seen = self.source(rows, View.IMAGE, side.augment, sides[0].draws[part])
                 pictures[side.column] = [content.images for content in seen]
-            for k, content in enumerate(texts):
-                text = content.text if side.view.has_text else None
-                images = pictures[side.column][k] if side.view.has_image else ()
-                contents.append(Content(text, images))
+            images = pictures[side.column] if side.view.has_image else [()] * len(rows)
+            contents += [Content(*shown) for shown in zip(texts, images, strict=True)]
         return self.encoder.collate(contents)
 
-    def _contents(
-        self,
-        rows: np.ndarray,
-        view: View,
-        side: Side,
-        key: tuple[int, ...],
-        whole: int,
-        part: slice,
-    ) -> list[Content]:
-        if not side.view.has_text and view is View.TEXT:
-            return [Content()] * len(rows)
-        changed = side.augment.changes_pictures or side.augment.changes_texts
-        draws = Draws(key, whole)[part] if changed else None
-        return self.source(rows, view, side.augment, draws)
-
     def _about(
-        self, term: int, rows: np.ndarray, keys: Sequence[tuple[int, ...]], sizes: list[int]
+        self, term: int, rows: np.ndarray, sides: Sequence[Drawn], sizes: list[int]
     ) -> About:
         shown, shows = self._terms[term], self._shows[term]
         teacher = None
@@ -262,8 +223,8 @@ class AlignStage:
             )
             teacher = (query, item)
         texts = [
-            self._texts(rows[side.column], side, key) if side.view is View.TEXT else None
-            for side, key in zip(shows.sides, keys, strict=True)
+            self._texts(rows[drawn.side.column], drawn) if drawn.side.view is View.TEXT else None
+            for drawn in sides
         ]
         keep_out = [
             self._keep_out(term, rows, [shows.sides[k] for k in ends], [texts[k] for k in ends])
@@ -271,12 +232,11 @@ class AlignStage:
         ]
         return About(term, keep_out, teacher, sizes)
 
-    def _texts(self, rows: np.ndarray, side: Side, key: tuple[int, ...]) -> list[str]:
+    def _texts(self, rows: np.ndarray, drawn: Drawn) -> list[str]:
         """By which texts the side's rows count as the same: titles, or the values shown."""
-        if side.augment.attributes == 0:
+        if drawn.side.augment.attributes == 0:
             return self.source.texts(rows)
-        shown = self._contents(rows, View.TEXT, side, key, len(rows), slice(None))
-        return [content.text or "" for content in shown]
+        return [text or "" for text in drawn.texts]
 
     def _keep_out(
         self,

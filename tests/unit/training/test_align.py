@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from moonshelf.catalog.writer import CatalogWriter
 from moonshelf.encoder import FastConfig, build_encoder
 from moonshelf.encoder.config import PictureConfig, StemConfig
 from moonshelf.objectives.contrastive import info_nce_dense
+from moonshelf.training import contents
 from moonshelf.training.augment import augment_pictures, augment_text
 from moonshelf.training.contents import ContentSource, Draws
 from moonshelf.training.distill import follow_teacher
@@ -112,10 +114,16 @@ def test_session_partners_and_the_item_itself_are_no_negatives(shop: Catalog):
 def test_variants_are_turned_both_ways(tmp_path: Path):
     shop = write_small_shop(tmp_path / "shop", products=24)
     found = stage(shop, x=TermConfig(source="variant", query=View.BOTH, item=View.BOTH))
-    turned = np.concatenate(
-        [found.work(step).rows[0] > found.work(step).rows[1] for step in range(20)]
-    )
-    assert 0.3 < turned.mean() < 0.7
+    steps = [found.work(step).rows for step in range(20)]
+    turned = [query > item for query, item in steps]
+    assert 0.3 < np.concatenate(turned).mean() < 0.7
+    # Each pair for itself, and anew in each step.
+    assert any(0 < step.sum() < len(step) for step in turned)
+    ends = {
+        (q, i) for rows in steps for q, i in zip(*(side.tolist() for side in rows), strict=True)
+    }
+    assert ends == {(i, q) for q, i in ends}
+    assert len({step.tobytes() for step in turned}) > 10
 
 
 def test_mini_batches_are_pieces_of_the_same_augmented_batch(shop: Catalog):
@@ -136,6 +144,26 @@ def test_mini_batches_are_pieces_of_the_same_augmented_batch(shop: Catalog):
         assert a.text == b.text == c.text
         for x, y, z in zip(a.images, b.images, c.images, strict=True):
             assert np.array_equal(x, y) and np.array_equal(x, z)
+
+
+def test_texts_of_a_step_are_drawn_once(shop: Catalog, monkeypatch: pytest.MonkeyPatch):
+    drawn = []
+
+    def counted(text: str, *rest: Any) -> str:
+        drawn.append(text)
+        return augment_text(text, *rest)
+
+    monkeypatch.setattr(contents, "augment_text", counted)
+    both = {"whole": PairConfig(query=View.IMAGE, item=View.BOTH)}
+    term = TermConfig(query=View.TEXT, item=View.IMAGE, query_attributes=1.0, together=both)
+    found = stage(shop, mini_batch=2, x=term)
+    work = found.work(0)
+    shown = []
+    for collate in [*work.sides[0], *work.sides[0]]:  # GradCache asks twice
+        collate()
+        shown.append([content.text for content in found.encoder.contents])  # pyright: ignore
+    assert len(drawn) == 2 * work.pairs  # two sides with text, each product once
+    assert shown[: len(shown) // 2] == shown[len(shown) // 2 :]
 
 
 def test_text_augmentation_stays_within_title_and_description():
@@ -285,6 +313,50 @@ def test_items_that_carry_the_shown_values_are_no_negatives(tmp_path: Path):
     carried = {(int(rows[place]), int(row)) for place, row in known.tolist()}
     reds = {0, 1, 3}
     assert carried == {(a, b) for a in reds for b in reds} | {(2, 2)}
+
+
+def test_carriers_are_sought_among_the_items(tmp_path: Path):
+    """Of a variant the query's values and the item's differ: what counts is what the item has."""
+    rng = np.random.default_rng(0)
+    with CatalogWriter(tmp_path / "shop") as writer:
+        for row, color in enumerate(["Red", "Blue", "Red", "Green"]):
+            looks = (picture("red", "bar", "large", rng),)
+            values = {"color": (color,)}
+            writer.add_product(
+                Product(f"p{row}", f"title {row}", looks, attributes=values, group=f"g{row // 2}")
+            )
+        catalog = writer.commit()
+    term = TermConfig(source="variant", query=View.TEXT, item=View.IMAGE, query_attributes=1.0)
+    config = AlignConfig(steps=1, batch=2, terms={"x": term})
+    source = ContentSource(catalog, PixelCache.build(catalog, 32, 32))
+    found = AlignStage("align", config, Recorder(), source, seed=0, device=CPU)  # pyright: ignore[reportArgumentType]
+    colors, seen = {0: "Red", 1: "Blue", 2: "Red", 3: "Green"}, set()
+    for step in range(20):
+        work = found.work(step)
+        queries, items = work.rows
+        expected = {
+            (int(q), int(i)) for q in queries for i in items if colors[int(q)] == colors[int(i)]
+        }
+        known = work.about.keep_out[0].known.tolist()
+        assert {(int(queries[place]), row) for place, row in known} == expected
+        seen |= expected
+    assert seen == {(0, 2), (2, 0)}
+
+
+def test_sides_of_one_product_hold_the_very_same_picture(shop: Catalog):
+    """So that the encoder looks at each once, whatever was drawn for it."""
+    together = {
+        "whole": PairConfig(query=View.IMAGE, item=View.BOTH),
+        "part": PairConfig(query=View.TEXT, item=View.BOTH, query_attributes=1.0),
+    }
+    term = TermConfig(query=View.TEXT, item=View.IMAGE, together=together)
+    found = stage(shop, x=term)
+    (collate,) = found.work(0).sides[0]
+    collate()
+    contents = found.encoder.contents  # pyright: ignore[reportAttributeAccessIssue]
+    pictures = [p for content in contents for p in content.images]  # pyright: ignore
+    products = found.work(0).pairs
+    assert len(pictures) == 2 * products and len({id(p) for p in pictures}) == products
 
 
 def test_a_turned_variant_still_has_what_its_view_needs(tmp_path: Path):

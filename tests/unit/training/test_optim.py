@@ -10,7 +10,8 @@ from safetensors.torch import load, save
 from torch import nn
 
 from moonshelf.errors import CheckpointError, UsageError
-from moonshelf.training.optim import Muon, build_optimizer, embedding_names, newton_schulz
+from moonshelf.training.muon import Muon, newton_schulz
+from moonshelf.training.optim import build_optimizer, embedding_names
 from moonshelf.training.settings import OptimizerConfig
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from moonshelf.catalog.product import View
+from moonshelf.catalog.product import Product, View
 from moonshelf.catalog.store import Catalog
+from moonshelf.catalog.writer import CatalogWriter
 from moonshelf.encoder import load_encoder
-from moonshelf.errors import DataError, MoonshelfError, UsageError
+from moonshelf.errors import CheckpointError, DataError, MoonshelfError, UsageError
+from moonshelf.training.contents import ContentSource
 from moonshelf.training.folder import open_run
+from moonshelf.training.recipe import load_recipe
 from moonshelf.training.run import train
 from tests.invariants.resume_job import small_recipe
 from tests.small_shop import write_small_shop
@@ -111,8 +116,41 @@ def test_it_learns_more_than_chance(shop: Catalog, tmp_path: Path):
 
 def test_a_term_without_pairs_says_so(shop: Catalog, tmp_path: Path):
     recipe = quick("stages.align.terms.s={source='session', query='mm', item='mm', before=0}")
-    with pytest.raises(DataError, match="leave the 'session' term out"):
+    with pytest.raises(
+        DataError, match=r"for term s it has no user.*stages\.align\.terms\.s\.share=0"
+    ):
         train(recipe, shop, tmp_path / "run")
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_a_catalogue_without_pictures_is_told_how_to_train(tmp_path: Path, grouped: bool):
+    """The words of the cure are taken at their word: with them it trains."""
+    with CatalogWriter(tmp_path / "shop") as writer:
+        for k in range(24):
+            group = f"g{k // 2}" if grouped else ""
+            writer.add(Product(f"p{k}", f"red lamp {k}", description="a story", group=group))
+        shop = writer.commit()
+    small = ["stages.align.steps=2", "stages.align.batch=4", "compute.device=cpu"]
+    with pytest.raises(DataError) as caught:
+        train(load_recipe("fast", small), shop, tmp_path / "refused")
+    for term in ("title-picture", "description-picture"):
+        assert f"for term {term} it has 0 pairs with a title and a readable picture" in str(
+            caught.value
+        )
+    assert "variants" not in caught.value.what and caught.value.where == str(shop.path)
+    words = [word for word in shlex.split(caught.value.cure) if word.startswith("stages.")]
+    assert len(words) == (2 if grouped else 3)
+    train(load_recipe("fast", [*small, *words]), shop, tmp_path / "run")
+
+
+def test_optional_terms_alone_need_one_with_pairs(tmp_path: Path):
+    with CatalogWriter(tmp_path / "shop") as writer:
+        for k in range(8):
+            writer.add(Product(f"p{k}", f"red lamp {k}"))
+        shop = writer.commit()
+    only = "{v={source='variant', query='mm', item='mm', optional=true}}"
+    with pytest.raises(DataError, match=r"for term v it has no two train products of one group"):
+        train(quick(f"stages.align.terms={only}"), shop, tmp_path / "run")
 
 
 def test_a_teacher_is_followed(run: Path, shop: Catalog, tmp_path: Path):
@@ -122,6 +160,44 @@ def test_a_teacher_is_followed(run: Path, shop: Catalog, tmp_path: Path):
     assert line["distill"] > 0
     assert line["loss"] == pytest.approx(line["contrast"] + 2 * line["distill"], rel=1e-5)
     assert len(list((out / "teacher").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["encoder.pictures.height=48"], "sees pictures at 32 x 32.*decoded once, at 48 x 32"),
+        (["data.text=['title', 'category']"], "reads title; the student is shown title, category"),
+    ],
+)
+def test_a_teacher_that_sees_products_otherwise_is_refused_at_once(
+    run: Path, shop: Catalog, tmp_path: Path, words: list[str], found: str
+):
+    recipe = quick(f"stages.align.distill={{teacher='{run}'}}", *words)
+    with pytest.raises(UsageError, match=found) as caught:
+        train(recipe, shop, tmp_path / "run")
+    assert str(run) in caught.value.where and caught.value.cure
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_teacher_that_is_no_run_is_refused_at_once(run: Path, shop: Catalog, tmp_path: Path):
+    shutil.copytree(run / "encoder", tmp_path / "copied")
+    for teacher, error, found in (
+        (tmp_path / "copied", UsageError, "whole run folder"),
+        (tmp_path / "nowhere", CheckpointError, "no encoder here"),
+    ):
+        with pytest.raises(error, match=found):
+            train(quick(f"stages.align.distill={{teacher='{teacher}'}}"), shop, tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+    train(quick(f"stages.align.distill={{teacher='{run / 'encoder'}'}}"), shop, tmp_path / "run")
+
+
+def test_a_teacher_of_another_canvas_decodes_for_itself(run: Path, shop: Catalog, tmp_path: Path):
+    words = ["encoder.pictures.height=48", "data.cache_pictures=false", "stages.align.steps=2"]
+    train(quick(f"stages.align.distill={{teacher='{run}'}}", *words), shop, tmp_path / "run")
+    rows, source = shop.split_rows("train"), ContentSource(shop, None)
+    expected = load_encoder(run).embed(source(rows, View.IMAGE))
+    (kept,) = (tmp_path / "run" / "teacher" / "align").iterdir()
+    np.testing.assert_allclose(np.load(kept / "i.npy")[rows], expected, atol=1e-3)
 
 
 def test_what_a_catalogue_lacks_is_told_and_does_not_stop_the_rest(tmp_path: Path):

@@ -1,0 +1,130 @@
+"""What happens after a step of a run: log, validate, save; the leading process alone does these.
+
+In this order, so that a state never runs ahead of its metrics. The others only take part in the
+check, at each save, that every process still holds the same weights.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from moonshelf.errors import DataError
+from moonshelf.training.checkpoint import LoopState, moving_tensors, save_state
+from moonshelf.training.loop import Hook
+from moonshelf.training.optim import SplitOptimizer
+from moonshelf.training.parallel import Group, check_same
+from moonshelf.training.precision import Precision
+from moonshelf.training.settings import AlignConfig
+from moonshelf.training.stages.align import AlignStage
+from moonshelf.training.tracking import MetricsFile, TensorBoardTracker
+from moonshelf.training.validation import Validator
+
+Line = Mapping[str, Any]
+
+
+def run_hooks(
+    stack: contextlib.ExitStack,
+    out: Path,
+    stage: AlignStage,
+    config: AlignConfig,
+    optimizer: SplitOptimizer,
+    precision: Precision,
+    *,
+    state: LoopState,
+    digest: str,
+    seed: int,
+    group: Group,
+    note: Callable[[str], None],
+) -> Sequence[Hook]:
+    """The hooks of one stage of the run in ``out``; ``stack`` closes their files."""
+    if not group.leads:
+        return [_saving(out, stage, config, optimizer, state, digest, group, lambda: None)]
+    metrics = MetricsFile(out / "metrics.jsonl")
+    stack.callback(metrics.close)
+    board = TensorBoardTracker(out / "tensorboard") if config.tensorboard else None
+    if board is not None:
+        stack.callback(board.close)
+
+    def write(line: Line) -> None:
+        metrics.write(line)
+        if board is not None:
+            board.write(line)
+
+    def log(state: LoopState, line: Line | None, last: bool) -> None:
+        if line is not None:
+            write(line)
+
+    hooks: list[Hook] = [log]
+    if config.validate_every:
+        try:
+            hooks.append(_validation(stage, config, precision, seed, write))
+        except DataError as error:
+            # A shop without a val split trains all the same; it is told, here and in the log.
+            note(f"no validation while training: {error.what}")
+    return [*hooks, _saving(out, stage, config, optimizer, state, digest, group, metrics.sync)]
+
+
+def same_weights(
+    stage: AlignStage, optimizer: SplitOptimizer, group: Group, where: str, **more: int
+) -> None:
+    """Raises ProcessesApart unless all processes hold the same weights and optimizer state."""
+    if group.size > 1:
+        check_same(more | moving_tensors(stage.modules()) | optimizer.tensors(), group, where)
+
+
+def _saving(
+    out: Path,
+    stage: AlignStage,
+    config: AlignConfig,
+    optimizer: SplitOptimizer,
+    state: LoopState,
+    digest: str,
+    group: Group,
+    sync: Callable[[], None],
+) -> Hook:
+    last_save = state.spent.seconds
+
+    def save(state: LoopState, line: Line | None, last: bool) -> None:
+        nonlocal last_save
+        if config.save_every is not None:
+            due = state.step % config.save_every == 0
+        else:
+            # The leader's clock, which all have: every process finds the same steps due.
+            due = state.spent.seconds - last_save > 60 * config.save_minutes
+        if not (due or last):
+            return
+        same_weights(stage, optimizer, group, f"stage {state.stage}, step {state.step}")
+        state.done = last
+        last_save = state.spent.seconds
+        if group.leads:
+            sync()
+            save_state(out / "state", state, stage.modules(), optimizer, digest)
+
+    return save
+
+
+def _validation(
+    stage: AlignStage,
+    config: AlignConfig,
+    precision: Precision,
+    seed: int,
+    write: Callable[[Line], None],
+) -> Hook:
+    terms = [term for term in config.active().values() if term.source == "self"]
+    validator = Validator(
+        stage.encoder,
+        stage.source,
+        [(term.query, term.item) for term in terms],
+        items=config.validation_items,
+        seed=seed,
+        bf16=precision.name == "bf16",
+    )
+
+    def validate(state: LoopState, line: Line | None, last: bool) -> None:
+        if last or state.step % config.validate_every == 0:
+            write({"stage": state.stage, "step": state.step, **validator()})
+
+    return validate

@@ -1,0 +1,287 @@
+"""The stages of a run, one after the other, as every process of the run goes through them:
+
+build encoder and contents -> for each stage: probe precision, place parameters,
+restore the saved state if there is one, loop (log, validate, save) -> encoder, summary
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Callable, Mapping
+from zlib import crc32
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from moonshelf.catalog.product import Content, View
+from moonshelf.catalog.store import Catalog
+from moonshelf.encoder import build_encoder
+from moonshelf.encoder.base import Encoder
+from moonshelf.errors import DataError, UsageError
+from moonshelf.files import write_json_atomically
+from moonshelf.progress import Progress
+from moonshelf.training.checkpoint import LoopState, Saved, model_digest, newest_state
+from moonshelf.training.contents import ContentSource
+from moonshelf.training.distill import teacher_vectors
+from moonshelf.training.folder import RunFolder
+from moonshelf.training.hooks import run_hooks, same_weights
+from moonshelf.training.loop import run_loop
+from moonshelf.training.optim import SplitOptimizer, build_optimizer, embedding_names
+from moonshelf.training.parallel import Group
+from moonshelf.training.precision import PROBE_ITEMS, Precision, choose_precision
+from moonshelf.training.processes import device_of, threads_of
+from moonshelf.training.recipe import Recipe
+from moonshelf.training.schedule import Schedule
+from moonshelf.training.stages.align import AlignStage
+from moonshelf.training.tracking import read_metrics, rewind_metrics, summary
+
+Note = Callable[[str], None]
+
+
+class Trainer:
+    """One process's part of a run; only the leading one writes into the folder and talks."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        catalog: Catalog,
+        folder: RunFolder,
+        progress: Progress,
+        note: Note,
+        group: Group,
+    ) -> None:
+        self.recipe, self.catalog, self.folder = recipe, catalog, folder
+        self.out, self.progress, self.note, self.group = folder.path, progress, note, group
+        self.device = device_of(recipe.compute, (group.local_rank, group.local_size))
+        self.metrics = self.out / "metrics.jsonl"
+
+    def go(self) -> None:
+        """Every stage in turn, then the encoder and the summary."""
+        saved = self._saved()
+        threads = threads_of(self.recipe.compute, self.group.local_size)
+        if threads is not None:
+            torch.set_num_threads(threads)
+        if self.group.leads:
+            compute = {
+                "device": str(self.device),
+                "processes": self.group.size,
+                "threads": torch.get_num_threads(),
+            }
+            self.folder.write_manifest(compute=compute)
+        encoder, source = self._built()
+        probe = encoder.collate(self._probe(source))
+        digest = model_digest({"encoder": encoder}, probe)
+        for index, name in enumerate(self.recipe.stages):
+            if saved is None or index > saved.state.index:
+                self._stage(index, name, encoder, source, probe, digest, None)
+            elif index == saved.state.index:
+                self._stage(index, name, encoder, source, probe, digest, saved)
+        if self.group.leads:
+            encoder.save(self.out / "encoder")
+            write_json_atomically(self.out / "metrics.json", summary(read_metrics(self.metrics)))
+            self.folder.write_manifest(status="finished", finished=int(time.time()))
+        self.group.barrier()
+
+    def _saved(self) -> Saved | None:
+        """The newest state; what was logged after it is dropped, because it is done again."""
+        saved, passed_over = newest_state(self.out / "state")
+        for text in passed_over:
+            self.note(f"passed over a damaged state: {text}")
+        if not self.group.leads:
+            return saved
+        order = {name: k for k, name in enumerate(self.recipe.stages)}
+        stage, step = (saved.state.stage, saved.state.step) if saved else (next(iter(order)), 0)
+        dropped = rewind_metrics(self.metrics, order, stage, step)
+        if saved or dropped:
+            self.note(f"resuming stage {stage} at step {step}; {dropped} lines are done again")
+        return saved
+
+    def _built(self) -> tuple[Encoder, ContentSource]:
+        recipe, catalog = self.recipe, self.catalog
+        seed_all(recipe.seed)
+        fields = tuple(recipe.data.text)
+        rows = np.asarray(catalog.split_rows("train"), dtype=np.int64)
+        plain = ContentSource(catalog, None, fields)
+        texts = plain.texts(rows)
+        if any(stage.shows_attributes for stage in recipe.stages.values()):
+            texts += [" ".join(values) for values in plain.values(rows)]
+        encoder = build_encoder(recipe.encoder, texts, seed=recipe.seed).to(self.device)
+        canvas, pixels = encoder.pictures, None
+        if recipe.caches_pictures:
+            from moonshelf.catalog.pixels import PixelCache
+
+            with self.group.leader_first():
+                pixels = PixelCache.build(catalog, canvas.height, canvas.width, self.progress)
+        count = sum(p.numel() for p in encoder.parameters())
+        self.note(f"encoder of {count / 1e6:.2f} M parameters, {len(rows):,} train products")
+        return encoder, ContentSource(catalog, pixels, fields)
+
+    def _probe(self, source: ContentSource) -> list[Content]:
+        """A few train products, for the parity of number formats and to recognize a rebuild."""
+        rows = np.asarray(self.catalog.split_rows("train"), dtype=np.int64)
+        rows = rows[source.usable(View.BOTH)[rows]][:PROBE_ITEMS]
+        if not len(rows):
+            raise DataError(
+                "no train product has a title or a picture",
+                where=str(self.catalog.path),
+                cure="import products into the train split",
+            )
+        return source(rows, View.BOTH)
+
+    def _stage(
+        self,
+        index: int,
+        name: str,
+        encoder: Encoder,
+        source: ContentSource,
+        probe: Mapping[str, Tensor],
+        digest: str,
+        saved: Saved | None,
+    ) -> None:
+        config = self.recipe.stages[name]
+        seed = self.recipe.seed * 1000 + index
+        seed_all(seed)
+        stage = AlignStage(
+            name,
+            config,
+            encoder,
+            source,
+            seed=seed,
+            device=self.device,
+            processes=self.group.size,
+        )
+        precision = self._precision(encoder, probe, saved)
+        optimizer = build_optimizer(
+            ((f"{k}.{n}", p) for k, m in stage.modules().items() for n, p in m.named_parameters()),
+            config.optimizer,
+            embeddings={f"encoder.{n}" for n in embedding_names(encoder)},
+            dtype=precision.dtype,
+            processes=self.group,
+        )
+        state = LoopState(stage=name, index=index, precision=precision.name)
+        if saved is not None:
+            saved.restore(stage.modules(), optimizer, digest)
+            state = saved.state
+            if state.done:
+                return
+        self._check_start(stage, optimizer, state, digest)
+        self._describe(stage, precision, optimizer)
+        if config.distill is not None:
+            rows = {view: stage.rows(view) for view in View if len(stage.rows(view))}
+            with self.group.leader_first():
+                stage.teacher = teacher_vectors(
+                    config.distill,
+                    rows,
+                    source,
+                    self.out / "teacher" / name,
+                    device=self.device,
+                    bf16=precision.name == "bf16",
+                    progress=self.progress,
+                )
+        with contextlib.ExitStack() as stack:
+            hooks = run_hooks(
+                stack,
+                self.out,
+                stage,
+                config,
+                optimizer,
+                precision,
+                state=state,
+                digest=digest,
+                seed=self.recipe.seed,
+                group=self.group,
+                note=self.note,
+            )
+            run_loop(
+                stage,
+                optimizer,
+                Schedule(config),
+                config,
+                state=state,
+                precision=precision,
+                device=self.device,
+                clip=config.optimizer.clip,
+                hooks=hooks,
+                progress=self.progress,
+                group=self.group,
+                seed=seed,
+            )
+
+    def _check_start(
+        self, stage: AlignStage, optimizer: SplitOptimizer, state: LoopState, digest: str
+    ) -> None:
+        """Every process has a share of each step, and starts with the same recipe, catalogue,
+        model, step and weights."""
+        for term in stage.plan.terms:
+            if min(len(term.pairs), stage.plan.batch) < self.group.size:
+                raise UsageError(
+                    f"a step of term {term.name!r} has fewer pairs than there are processes "
+                    f"({self.group.size})",
+                    where=f"stage {stage.name}",
+                    cure="use fewer processes, a larger batch, or leave the term out",
+                )
+        more = {
+            "the recipe": crc32(self.recipe.model_dump_json().encode()),
+            "the catalogue": crc32(self.catalog.fingerprint.encode()),
+            "the encoder as it was built": crc32(digest.encode()),
+            "the step": state.step,
+        }
+        where = f"start of stage {stage.name}"
+        same_weights(stage, optimizer, self.group, where, **more)
+
+    def _precision(
+        self, encoder: Encoder, probe: Mapping[str, Tensor], saved: Saved | None
+    ) -> Precision:
+        if saved is not None:
+            # A resumed run must not change its number format midway, whatever a probe says now.
+            dtype = torch.bfloat16 if saved.state.precision == "bf16" else torch.float32
+            return Precision(dtype, None, "as before the interruption")
+        moved = {k: v.to(self.device) for k, v in probe.items()}
+        own = choose_precision(encoder, moved, self.recipe.compute.precision, self.device)
+        # A probe near its bound must not split the processes: the leader's word counts.
+        if self.group.from_leader(int(own.name == "bf16")) == int(own.name == "bf16"):
+            return own
+        dtype = torch.float32 if own.name == "bf16" else torch.bfloat16
+        return Precision(dtype, own.cosine, "as the leading process found")
+
+    def _describe(self, stage: AlignStage, precision: Precision, optimizer: SplitOptimizer) -> None:
+        if not self.group.leads:
+            return
+        placement = optimizer.placement
+        self.note(
+            f"stage {stage.name}: {precision.name} ({precision.reason}); "
+            f"parameters: {placement.summary()}"
+        )
+        for term, why in stage.without_pairs.items():
+            self.note(f"term {term} gets no steps: the catalogue {why}")
+        for term, count in stage.dropped.items():
+            if count:
+                self.note(
+                    f"term {term}: left out {count:,} pairs without readable title or picture"
+                )
+        decided = {
+            "precision": precision.name,
+            "precision_reason": precision.reason,
+            "parity_cosine": precision.cosine,
+            "pairs": {term.name: len(term.pairs) for term in stage.plan.terms},
+            "pairs_left_out": stage.dropped,
+            "terms_without_pairs": stage.without_pairs,
+            "shares": stage.plan.shares(),
+            "optimizer": {
+                "muon": list(placement.muon),
+                "adamw": list(placement.adamw),
+                "frozen": list(placement.frozen),
+            },
+        }
+        before = self.folder.manifest["stages"]
+        self.folder.write_manifest(stages={**before, stage.name: before.get(stage.name, decided)})
+
+
+def seed_all(seed: int) -> None:
+    """Seeds the global generators that dropout and libraries draw from."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
