@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from moonshelf.catalog.manifest import GENERATION, MANIFEST, generation_name, read_manifest
+from moonshelf.catalog.manifest import (
+    GENERATION,
+    MANIFEST,
+    generation_name,
+    origin,
+    read_manifest,
+)
 from moonshelf.errors import CatalogError, UsageError
-from moonshelf.files import fsync_folder, full_disk_is_an_error, write_json_atomically
-
-LOCK = ".lock"
+from moonshelf.files import (
+    fsync_folder,
+    full_disk_is_an_error,
+    lock_folder,
+    write_json_atomically,
+)
 
 
 @contextlib.contextmanager
@@ -42,6 +50,8 @@ def writing(path: Path) -> Iterator[None]:
 class Landing:
     """The folder one generation is written to, and how it becomes part of the catalogue.
 
+    ``origin`` is that of the catalogue which is added to or replaced; None where there is none.
+
     Raises:
         UsageError: ``path`` holds a catalogue and neither ``append`` nor ``replace`` was asked.
         CatalogError: ``path`` holds something else, or another import is writing to it.
@@ -49,17 +59,17 @@ class Landing:
 
     def __init__(self, path: Path, *, append: bool, replace: bool) -> None:
         self.path = path.absolute()
-        self._lock: BinaryIO | None = None
+        self._lock: contextlib.ExitStack | None = None
         _sweep_beside(self.path)
         exists = (self.path / MANIFEST).exists()
         self.append, self._replace = append and exists, replace
         _check_target(self.path, exists, append=append, replace=replace)
-        self.manifest: dict[str, Any] | None = None
+        self.origin = _origin(self.path) if exists else None
         if self.append:
             self._lock = _locked(self.path)
-            self.manifest = read_manifest(self.path)
-            _sweep_inside(self.path, self.manifest)
-            number = 1 + max(int(g["folder"][-6:]) for g in self.manifest["generations"])
+            manifest = read_manifest(self.path)
+            _sweep_inside(self.path, manifest)
+            number = 1 + max(int(g["folder"][-6:]) for g in manifest["generations"])
             self.scratch = self.path / f".{generation_name(number)}.partial"
             self.folder = self.scratch
         else:
@@ -125,16 +135,20 @@ def _check_target(path: Path, exists: bool, *, append: bool, replace: bool) -> N
         raise CatalogError("there is a file here", where=str(path), cure="choose another folder")
 
 
-def _locked(path: Path) -> BinaryIO:
-    file = (path / LOCK).open("wb")
+def _origin(path: Path) -> str | None:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise CatalogError(
-            "another import is writing here", where=str(path), cure="wait until it has finished"
-        ) from error
-    return file
+        return origin(read_manifest(path))
+    except CatalogError:  # damaged: what replaces it begins anew
+        return None
+
+
+def _locked(path: Path) -> contextlib.ExitStack:
+    busy = CatalogError(
+        "another import is writing here", where=str(path), cure="wait until it has finished"
+    )
+    stack = contextlib.ExitStack()
+    stack.enter_context(lock_folder(path, busy))
+    return stack
 
 
 def _sweep_inside(path: Path, manifest: dict[str, Any]) -> None:

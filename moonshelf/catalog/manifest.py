@@ -68,6 +68,7 @@ def extended(
     generation: dict[str, Any],
     current: dict[str, Any],
     content: Any,
+    origin: str | None,
 ) -> dict[str, Any]:
     """The manifest of a catalogue with one more generation.
 
@@ -77,19 +78,31 @@ def extended(
         current: the files with the tables over all rows; they lie in the new generation's folder.
         content: a running hash over all that the generation brings; the fingerprint also covers
             what was there before.
+        origin: of the catalogue that is added to or replaced; None starts a new one.
     """
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     older = before["generations"] if before else []
     content.update(before["fingerprint"].encode() if before else b"")
+    fingerprint = content.hexdigest()
     return {
         "kind": KIND,
         "format": FORMAT,
         "created": before["created"] if before else now,
-        "fingerprint": content.hexdigest(),
+        "fingerprint": fingerprint,
+        "origin": origin or fingerprint,
         "generations": [*older, {**generation, "created": now}],
         "current": {"folder": generation["folder"], "files": current},
         **{name: generation[name] + (before[name] if before else 0) for name in COUNTS},
     }
+
+
+def origin(manifest: dict[str, Any]) -> str:
+    """Which catalogue this is a state of: the fingerprint of the first import into its folder.
+
+    Adding to a catalogue and replacing it keep it. Older manifests lack it: such a catalogue
+    counts as its own beginning.
+    """
+    return manifest.get("origin") or manifest["fingerprint"]
 
 
 def file_facts(path: Path, *, hashed: bool = True) -> dict[str, Any]:
@@ -122,6 +135,8 @@ def _check_shape(manifest: Any, file: Path) -> None:
     for name in ("fingerprint", "created"):
         if not isinstance(manifest.get(name), str):
             raise refuse(f"has no {name}")
+    if not isinstance(manifest.get("origin", ""), str):
+        raise refuse("has an origin that is no text")
     if not isinstance(manifest.get("generations"), list) or not manifest["generations"]:
         raise refuse("names no generation")
     if not all(_is_count(manifest.get(name)) for name in COUNTS):

@@ -137,7 +137,11 @@ def catalog_pairs(
 
 
 def usable_rows(catalog: Catalog, view: View) -> np.ndarray:
-    """bool [N]: whether a row can be seen through ``view``."""
+    """bool [N]: whether a row has something that ``view`` feeds; through mm, a title or a picture.
+
+    Training and the center go by this: a product that lacks one of the two is learned and found by
+    the other. An evaluation asks for complete products (``evaluation.shelf.Shelf.complete``).
+    """
     trimmed = pc.call_function("utf8_trim_whitespace", [catalog.column("title")])
     has_text = _numpy(pc.call_function("not_equal", [trimmed, ""])) == True  # noqa: E712 (nulls)
     has_image = _numpy(catalog.column("image_count")) > 0

@@ -22,7 +22,7 @@ import pyarrow.compute
 from moonshelf.catalog.blobs import picture_hash
 from moonshelf.catalog.generation import Generation, damaged, load_array
 from moonshelf.catalog.idindex import SLOT, find, find_candidates, hash_ids
-from moonshelf.catalog.manifest import MANIFEST, file_hash, named_files, read_manifest
+from moonshelf.catalog.manifest import MANIFEST, file_hash, named_files, origin, read_manifest
 from moonshelf.catalog.product import SPLITS, Product, Query
 from moonshelf.catalog.tables import EVENTS, PRODUCTS, QUERIES
 from moonshelf.errors import CatalogError, DataError, UsageError
@@ -47,6 +47,7 @@ class Catalog:
     def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
         self.path, self.manifest = path, manifest
         self.fingerprint: str = manifest["fingerprint"]
+        self.origin: str = origin(manifest)
         self._generations = [Generation(path, facts) for facts in manifest["generations"]]
         batches = [(g, k) for g in self._generations for k in range(len(g.batch_rows))]
         self._batch_of = batches

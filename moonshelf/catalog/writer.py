@@ -346,7 +346,7 @@ class CatalogWriter:
             self._digest.update(files[name]["blake2b"].encode())
         self._digest.update(splits.tobytes())
         before = self.old.manifest if self.old is not None else None
-        return extended(before, generation, current, self._digest)
+        return extended(before, generation, current, self._digest, self._landing.origin)
 
 
 def _at_picture(error: ImageError, k: int) -> ImageError:

@@ -3,13 +3,14 @@
 The papers draw "one path for all encoding jobs" and a versioned "representation storage" without
 details (methods.md 3.9); ours is a plain loop over immutable shards, idempotent by (item id,
 content hash, encoder version). It can be killed at any moment and goes on when it is run again.
+A store belongs to one encoder, view and text, and to one catalogue through all its states: what
+was added to it or replaced in it is embedded, another catalogue is refused unless asked for.
 An item that cannot be embedded is one item's error: a zero vector, a missing flag and a line in
 failed.jsonl; the others do not notice.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ import numpy as np
 
 from moonshelf.catalog.product import Content, Product, View, product_content
 from moonshelf.center.assemble import finish
+from moonshelf.center.identity import check_identity, refuse_foreign_folder
 from moonshelf.center.index import choose_engine
 from moonshelf.center.shards import (
     Row,
@@ -33,7 +35,6 @@ from moonshelf.center.shards import (
 )
 from moonshelf.center.store import FORMAT, Store
 from moonshelf.errors import DataError, StoreError, UsageError
-from moonshelf.files import write_json_atomically
 from moonshelf.progress import Progress, silent
 
 FLUSH_SECONDS = 60.0  # a slow encoder loses at most about this much work to a kill
@@ -56,6 +57,8 @@ class CatalogRows(Protocol):
 
     @property
     def fingerprint(self) -> str: ...
+    @property
+    def origin(self) -> str: ...
     def __len__(self) -> int: ...
     def __getitem__(self, row: int, /) -> Product: ...
     def content_hash(self, row: int, /) -> str: ...
@@ -121,6 +124,7 @@ def embed_catalog(
     shard_rows: int = 2048,
     batch_size: int | None = None,
     index: str = "auto",
+    another_catalog: bool = False,
     progress: Progress | None = None,
 ) -> Store:
     """Embeds what the store does not hold yet, then builds its table and index.
@@ -136,6 +140,8 @@ def embed_catalog(
         shard_rows: rows a shard; a kill loses at most that, and at most about a minute.
         batch_size: handed to the encoder.
         index: auto, exact or lance.
+        another_catalog: the store may pass from the catalogue it holds to this one; vectors of
+            contents that both have are kept.
         progress: called after every block of rows.
 
     Returns:
@@ -143,8 +149,8 @@ def embed_catalog(
         fingerprint and times.
 
     Raises:
-        StoreError: the store belongs to another encoder version, view or text, is not a store,
-            is being written by another process, or a shard is damaged.
+        StoreError: the store belongs to another encoder version, view, text or catalogue, is not
+            a store, is being written by another process, or a shard is damaged.
         UsageError: a bad argument, or no encoder version.
     """
     if shard_rows < 1 or (batch_size is not None and batch_size < 1):
@@ -161,9 +167,9 @@ def embed_catalog(
     )
     choose_engine(index, 0)  # a wrong or missing engine is known before hours of embedding
     began = time.time()
-    _refuse_foreign_folder(job.store)
+    refuse_foreign_folder(job.store)
     with only_writer(job.store):
-        _check_identity(job)
+        check_identity(job, another_catalog)
         for name in ("", "shards", "tables", "indexes"):
             sweep(job.store / name)
         done = Finished()
@@ -204,44 +210,6 @@ def _view(view: View | str) -> View:
         return View(view)
     except ValueError as error:
         raise UsageError(f"unknown view {view!r}", cure="choose t, i or mm") from error
-
-
-def _refuse_foreign_folder(store: Path) -> None:
-    if store.exists() and not store.is_dir():
-        raise StoreError("is a file, not a folder", where=str(store), cure="choose another --to")
-    if store.is_dir() and not (store / "identity.json").exists():
-        others = sorted(p.name for p in store.iterdir() if not p.name.startswith("."))
-        if others:
-            raise StoreError(
-                f"the folder holds other things ({others[0]}, ...) and is not a store",
-                where=str(store),
-                cure="choose an empty or new folder",
-            )
-
-
-def _check_identity(job: Job) -> None:
-    """The first run fixes what the store's vectors are; later runs must agree."""
-    file = job.store / "identity.json"
-    if not file.exists():
-        write_json_atomically(file, job.identity)
-        return
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"the store's identity cannot be read: {error}",
-            where=str(file),
-            cure="embed into a new folder",
-        ) from error
-    found = found if isinstance(found, dict) else {}
-    for key, wanted in job.identity.items():
-        if found.get(key) != wanted:
-            name = key.replace("_", " ")
-            raise StoreError(
-                f"the store was made with {name} {found.get(key)!r}, this run has {wanted!r}",
-                where=str(job.store),
-                cure="embed into a new folder: one store never mixes two kinds of vectors",
-            )
 
 
 def _embed_rows(job: Job, todo: Sequence[int], done: Finished, progress: Progress) -> None:

@@ -31,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="search engine; auto: exact below 50,000 items, then lance",
     )
+    parser.add_argument(
+        "--another-catalog",
+        action="store_true",
+        help="the store may pass to a catalogue other than the one it holds",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
             shard_rows=args.shard_rows,
             batch_size=args.batch_size,
             index=args.index,
+            another_catalog=args.another_catalog,
             progress=progress,
         )
     counts, times = store.manifest["counts"], store.manifest["times"]

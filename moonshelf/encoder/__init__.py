@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from moonshelf.encoder.assembly import (
         build_encoder,
+        encoder_config,
         encoder_folder,
         encoder_version,
         load_encoder,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "build_encoder": "assembly",
+    "encoder_config": "assembly",
     "encoder_folder": "assembly",
     "encoder_version": "assembly",
     "load_encoder": "assembly",
@@ -36,6 +38,7 @@ __all__ = [
     "FastConfig",
     "VlmConfig",
     "build_encoder",
+    "encoder_config",
     "encoder_folder",
     "encoder_version",
     "load_encoder",

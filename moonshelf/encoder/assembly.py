@@ -13,18 +13,18 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from moonshelf.encoder.backbone import (
-    FAMILIES,
-    build_tiny,
-    load_pretrained,
-    refuse_problems,
-    skeleton,
-)
+from moonshelf.encoder.backbone import FAMILIES, build_tiny, load_pretrained, skeleton
 from moonshelf.encoder.base import FORMAT, Encoder
 from moonshelf.encoder.config import EncoderConfig, FastConfig, VlmConfig
 from moonshelf.encoder.fast import FastEncoder
 from moonshelf.encoder.text import TextTokenizer, train_tokenizer
 from moonshelf.encoder.vision_language import VisionLanguageEncoder
+from moonshelf.encoder.weights import (
+    drafting,
+    read_headers,
+    refuse_long_lists,
+    refuse_other_shapes,
+)
 from moonshelf.errors import CheckpointError, MoonshelfError
 
 
@@ -95,17 +95,26 @@ def _grow_embeddings(backbone: Any, token: int) -> None:
 def load_encoder(folder: Path | str) -> Encoder:
     """The encoder of a run folder or of an encoder folder, in evaluation mode.
 
+    What ``encoder.json`` asks for is compared with what the weights' header says before it is
+    built: no description makes this take more memory than the weights' own size warrants.
+
     Raises:
         CheckpointError: a file is missing or damaged, or any weight is missing, unexpected or of
             another shape; names file, weight and cure.
     """
     folder = encoder_folder(folder)
     described = _description(folder)
+    weights = folder / "model.safetensors"
+    held = read_headers([weights], str(weights))
+    refuse_long_lists(described, held, str(folder / "encoder.json"))
     tokenizer = TextTokenizer.load(folder / "tokenizer")
     # What is drawn here is overwritten; the caller's random state must not notice.
     with torch.random.fork_rng(devices=[]):
+        with drafting(held, str(folder / "encoder.json")):
+            draft = _described_encoder(described, tokenizer, folder)
+        refuse_other_shapes(draft.state_dict(), held)
         encoder = _described_encoder(described, tokenizer, folder)
-    _load_weights(encoder, folder / "model.safetensors")
+    _load_weights(encoder, weights)
     encoder.folder = folder
     return encoder.eval()
 
@@ -114,17 +123,10 @@ def _described_encoder(
     described: dict[str, Any], tokenizer: TextTokenizer, folder: Path
 ) -> Encoder:
     """The modules that ``encoder.json`` describes, before their weights are loaded."""
+    config = _config(described, folder)
     try:
-        config = TypeAdapter(EncoderConfig).validate_python(described.get("config"))
-    except ValidationError as error:
-        raise CheckpointError(
-            f"encoder.json has a config of another version: {error.errors()[0]['msg']}",
-            where=str(folder),
-            cure="load it with the Moonshelf version that wrote it",
-        ) from error
-    if isinstance(config, FastConfig):
-        return FastEncoder(config, tokenizer)
-    try:
+        if isinstance(config, FastConfig):
+            return FastEncoder(config, tokenizer)
         backbone = skeleton(config, _transformers_config(described["backbone"]))
         return VisionLanguageEncoder(
             config, backbone, tokenizer, described["picture_mean"], described["picture_std"]
@@ -137,6 +139,29 @@ def _described_encoder(
             where=str(folder),
             cure="copy the folder again, or use the transformers version that wrote it",
         ) from error
+
+
+def _config(described: dict[str, Any], folder: Path) -> VlmConfig | FastConfig:
+    try:
+        return TypeAdapter(EncoderConfig).validate_python(described.get("config"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise CheckpointError(
+            "encoder.json has a config that this version does not take: "
+            f"{'.'.join(map(str, first['loc']))}: {first['msg']}",
+            where=str(folder),
+            cure="load it with the Moonshelf version that wrote it, or copy the folder again",
+        ) from error
+
+
+def encoder_config(folder: Path | str) -> VlmConfig | FastConfig:
+    """The config of a saved encoder, without its weights.
+
+    Raises:
+        CheckpointError: there is no encoder, or its description is damaged.
+    """
+    folder = encoder_folder(folder)
+    return _config(_description(folder), folder)
 
 
 def encoder_folder(folder: Path | str) -> Path:
@@ -203,13 +228,4 @@ def _load_weights(encoder: Encoder, file: Path) -> None:
         raise CheckpointError(
             f"weights cannot be read: {error}", where=str(file), cure="copy the folder again"
         ) from error
-    wanted = encoder.state_dict()
-    shared = found.keys() & wanted.keys()
-    problems = {
-        "missing": sorted(wanted.keys() - found.keys()),
-        "unexpected": sorted(found.keys() - wanted.keys()),
-        "of another shape": sorted(k for k in shared if found[k].shape != wanted[k].shape),
-        "not floating point": sorted(k for k in shared if not found[k].is_floating_point()),
-    }
-    refuse_problems(problems, str(file))
     encoder.load_state_dict(found, strict=True, assign=True)

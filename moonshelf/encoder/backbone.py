@@ -7,6 +7,8 @@ matmul for the vision attention when all pictures share a grid.
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +19,13 @@ from torch.nn import functional
 from moonshelf.encoder.config import TinyConfig, VlmConfig
 from moonshelf.encoder.stem import ConvStem
 from moonshelf.encoder.text import TextTokenizer
+from moonshelf.encoder.weights import (
+    Held,
+    drafting,
+    read_headers,
+    refuse_long_lists,
+    refuse_problems,
+)
 from moonshelf.errors import CheckpointError
 
 # A causal-LM checkpoint holds these beside the encoder; nothing else may be left over.
@@ -115,27 +124,17 @@ def _initialize(model: nn.Module, config: TinyConfig) -> None:
 def load_pretrained(config: VlmConfig) -> nn.Module:
     """The encoder part of a checkpoint by folder or hub name, strictly.
 
+    The config of a folder may ask for no more weights than its files hold.
+
     Raises:
         CheckpointError: not a Qwen-VL checkpoint, or any encoder weight is missing, unexpected or
             of another shape.
     """
-    from transformers import AutoConfig
-
     path = str(config.path)
-    try:
-        found = AutoConfig.from_pretrained(path, revision=config.revision, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"no model can be read: {error}".splitlines()[0],
-            where=path,
-            cure="give a folder with config.json, or a hub name that this machine can reach",
-        ) from error
-    if found.model_type not in FAMILIES:
-        raise CheckpointError(
-            f"model type {found.model_type!r} is not supported",
-            where=path,
-            cure="use a Qwen2.5-VL or Qwen3-VL checkpoint",
-        )
+    held = _held(Path(path))
+    found = _pretrained_config(config)
+    if held is not None:
+        _draft(found, held, str(Path(path) / "config.json"))
     try:
         model, report = _auto_model().from_pretrained(
             path,
@@ -146,6 +145,7 @@ def load_pretrained(config: VlmConfig) -> nn.Module:
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # the report below refuses them by name
             attn_implementation=config.attention_kernel,
         )
     except (OSError, SafetensorError) as error:
@@ -159,30 +159,66 @@ def load_pretrained(config: VlmConfig) -> nn.Module:
     return model
 
 
+def _held(folder: Path) -> Held | None:
+    """What a local checkpoint holds; None where the library has to find it or has to refuse it."""
+    file, weights = folder / "config.json", sorted(folder.glob("*.safetensors"))
+    if not file.is_file() or not weights:
+        return None
+    held = read_headers(weights, str(folder))
+    try:
+        described = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None  # reading it as a config tells what is wrong
+    refuse_long_lists(described, held, str(file))
+    return held
+
+
+def _draft(found: Any, held: Held, where: str) -> None:
+    """Builds the model without memory, to see that it asks for no more than the files hold."""
+    try:
+        with drafting(held, where):
+            _auto_model().from_config(found)
+    except CheckpointError:
+        raise
+    except Exception as error:  # the library raises anything on sizes that fit nothing
+        raise CheckpointError(
+            f"describes no model that can be built ({error!r:.200})",
+            where=where,
+            cure="copy the checkpoint again",
+        ) from error
+
+
+def _pretrained_config(config: VlmConfig) -> Any:
+    """The library's config object of the checkpoint."""
+    from transformers import AutoConfig
+
+    path = str(config.path)
+    try:
+        found = AutoConfig.from_pretrained(path, revision=config.revision, trust_remote_code=False)
+    except Exception as error:  # the library raises anything on values that fit nothing
+        raise CheckpointError(
+            f"no model can be read: {error}".splitlines()[0],
+            where=path,
+            cure="give a folder with config.json, or a hub name that this machine can reach",
+        ) from error
+    if found.model_type not in FAMILIES:
+        raise CheckpointError(
+            f"model type {found.model_type!r} is not supported",
+            where=path,
+            cure="use a Qwen2.5-VL or Qwen3-VL checkpoint",
+        )
+    return found
+
+
 def _check_report(report: dict[str, Any], path: str) -> None:
     unexpected = [k for k in report["unexpected_keys"] if not k.startswith(NOT_ENCODER)]
-    mismatched = [str(entry) for entry in report.get("mismatched_keys", [])]
+    mismatched = [str(name) for name, *_ in report.get("mismatched_keys", [])]
     problems = {
         "missing": sorted(report["missing_keys"]),
         "unexpected": sorted(unexpected),
         "of another shape": sorted(mismatched),
     }
     refuse_problems(problems, path)
-
-
-def refuse_problems(problems: dict[str, list[str]], where: str) -> None:
-    """Raises CheckpointError when any list of weight names is not empty."""
-    told = [
-        f"{len(names)} {what} ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})"
-        for what, names in problems.items()
-        if names
-    ]
-    if told:
-        raise CheckpointError(
-            f"weights do not match the model: {'; '.join(told)}",
-            where=where,
-            cure="copy the checkpoint again, or use the transformers version that wrote it",
-        )
 
 
 def _auto_model() -> Any:

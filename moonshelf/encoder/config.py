@@ -26,8 +26,8 @@ class PictureConfig(Config):
 
     height: int = Field(default=96, ge=0, le=4096)
     width: int = Field(default=64, ge=0, le=4096)
-    min_pixels: int = Field(default=64 * 64, ge=1)
-    max_pixels: int = Field(default=448 * 448, ge=1)
+    min_pixels: int = Field(default=64 * 64, ge=1, le=4096 * 4096)
+    max_pixels: int = Field(default=448 * 448, ge=1, le=4096 * 4096)
     per_product: int = Field(default=1, ge=1, le=16)
 
     @property
@@ -47,18 +47,20 @@ class StemConfig(Config):
     """Convolutions on a Haar-wavelet input in place of the patch embedding.
 
     ``width`` is the channel count of the first stage; each later stage halves the grid and doubles
-    it. ``blocks`` are residual blocks a stage.
+    it. ``blocks`` are residual blocks a stage. Each of ``levels`` wavelets halves the grid of the
+    first stage and loses nothing: a second one stands in for a stage of full-size convolutions.
     """
 
     width: int = Field(default=24, ge=4)
     blocks: tuple[Annotated[int, Field(ge=1, le=32)], ...] = Field(
         default=(1, 1, 1, 1), min_length=1, max_length=8
     )
+    levels: int = Field(default=1, ge=1, le=3)
 
     @property
     def stride(self) -> int:
         """Pixels to one place of the last grid, a side."""
-        return 2 ** len(self.blocks)
+        return 2 ** (self.levels + len(self.blocks) - 1)
 
 
 class TinyConfig(Config):
@@ -110,7 +112,7 @@ class VlmConfig(Config):
         default=256, description="export width; None keeps the model's own width"
     )
     pack: int = Field(
-        default=48, ge=0, description="tokens a packed row; 0 puts one product in a row"
+        default=48, ge=0, le=8192, description="tokens a packed row; 0 puts one product in a row"
     )
     attention_kernel: Literal["eager", "sdpa"] = "eager"
     compile_layers: bool = False
@@ -125,8 +127,8 @@ class VlmConfig(Config):
             raise ValueError(f"picture sides {sides} are not multiples of {block} (2 patches)")
         if self.tiny.stem is not None and self.tiny.stem.stride != self.tiny.patch:
             raise ValueError(
-                f"{len(self.tiny.stem.blocks)} stem stages reduce by "
-                f"{self.tiny.stem.stride}, but the patch is {self.tiny.patch}"
+                f"{len(self.tiny.stem.blocks)} stem stages on {self.tiny.stem.levels} wavelet "
+                f"levels reduce by {self.tiny.stem.stride}, but the patch is {self.tiny.patch}"
             )
         if self.tiny.stem is not None and not self.pictures.fixed:
             raise ValueError("a convolutional stem needs a fixed canvas: set height and width")
@@ -150,7 +152,7 @@ class FastConfig(Config):
         if not self.pictures.fixed or any(side % self.stem.stride for side in sides):
             raise ValueError(
                 f"picture sides {sides} are not multiples of {self.stem.stride} above 0 "
-                f"({len(self.stem.blocks)} stem stages)"
+                f"({len(self.stem.blocks)} stem stages on {self.stem.levels} wavelet levels)"
             )
         return self
 

@@ -148,7 +148,7 @@ def labeled_rows(
         )
     column = {value: k for k, value in enumerate(values)}
     kept = [row for row in rows if any(v in column for v in every[row])]
-    able = shelf.has(view)
+    able = shelf.complete(view)
     seen = [row for row in kept if able[row]]
     if not seen:
         raise NoQueries(
@@ -222,7 +222,7 @@ def _centroid_scores(
 ) -> tuple[np.ndarray, int]:
     """Cosine with class means over at most ``fit_rows`` training products."""
     column = {value: k for k, value in enumerate(labeled.values)}
-    able = shelf.has(view)
+    able = shelf.complete(view)
     train = [int(r) for r in shelf.split_rows("train") if able[r] and set(every[r]) & set(column)]
     if len(train) > task.fit_rows:
         chosen = np.random.default_rng(0).permutation(len(train))[: task.fit_rows]

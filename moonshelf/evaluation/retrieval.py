@@ -127,7 +127,7 @@ def retrieval_result(
 def ask(task: RetrievalTask, shelf: Shelf, split: str, seed: int) -> Question:
     """The question of a task on a split; the same for every embedder."""
     rows = shelf.split_rows(split)
-    able = shelf.has(task.query) & shelf.has(task.item)
+    able = shelf.complete(task.query) & shelf.complete(task.item)
     kept = rows[able[rows]]
     notes = []
     if len(kept) < len(rows):

@@ -104,7 +104,7 @@ def run_search(
 
 def read_log(task: QueryTask, view: View, shelf: Shelf, split: str) -> Log:
     """Queries of the split that have ``view`` and at least one answer of worth in the pool."""
-    able = shelf.has(task.item)
+    able = shelf.complete(task.item)
     rows = shelf.split_rows(split) if task.pool == "split" else np.arange(len(able))
     item_rows = rows[able[rows]]
     place = np.full(len(able), -1)

@@ -59,8 +59,10 @@ class Shelf:
         words = np.fromiter((bool(t.strip()) for t in self.titles), bool, len(self.titles))
         return {True: pictures, False: words}
 
-    def has(self, view: View) -> np.ndarray:
-        """bool [N]: the products that have every modality of ``view``."""
+    def complete(self, view: View) -> np.ndarray:
+        """bool [N]: the products that have every modality of ``view``; through mm, a title and a
+        picture. Narrower than ``usable_rows``, by which training goes: in a pool where some show
+        their picture and others cannot, what a product lacks would tell it apart."""
         pictures, words = self._shown[True], self._shown[False]
         return (pictures | (not view.has_image)) & (words | (not view.has_text))
 

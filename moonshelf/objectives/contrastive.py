@@ -17,6 +17,7 @@ Shape letters: B rows, N items, K extra items, d vector width.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -70,6 +71,7 @@ def info_nce(
     weights: Tensor | None = None,
     extra_items: Tensor | None = None,
     offset: int = 0,
+    symmetric: bool = False,
     tile: int = TILE,
     compute_dtype: torch.dtype | None = None,
 ) -> Contrast:
@@ -88,6 +90,9 @@ def info_nce(
         weights: [B], >= 0, of the pairs; constants. All zero gives loss 0 and zero gradients.
         extra_items: [K, d], further negatives of every query (queue, hard negatives).
         offset: row of ``item`` that belongs to query 0.
+        symmetric: the mean with the other direction. Each item with a query of its own is
+            contrasted with all B queries; extra items, and items outside ``offset : offset + B``,
+            are negatives of the queries only.
         tile: rows and columns computed at a time.
         compute_dtype: of the matrix products: float32 (float64 for float64 input) unless
             bfloat16 is asked for, which rounds the scores themselves to 8 bits. Sums are always
@@ -98,28 +103,11 @@ def info_nce(
             finite, negative or non-finite weights.
     """
     checked = _check(query, item, temperature, keep_out, weights, extra_items, offset)
-    return _stream(checked, symmetric=False, tile=tile, compute_dtype=compute_dtype)
+    return _stream(checked, symmetric, tile, compute_dtype)
 
 
-def symmetric_info_nce(
-    query: Tensor,
-    item: Tensor,
-    temperature: float | Tensor = 0.05,
-    *,
-    keep_out: KeepOut | None = None,
-    weights: Tensor | None = None,
-    extra_items: Tensor | None = None,
-    offset: int = 0,
-    tile: int = TILE,
-    compute_dtype: torch.dtype | None = None,
-) -> Contrast:
-    """The mean of query -> item and item -> query; arguments as in :func:`info_nce`.
-
-    Each item with a query of its own is contrasted with all B queries; extra items, and items
-    outside ``offset : offset + B``, are negatives of the queries only.
-    """
-    checked = _check(query, item, temperature, keep_out, weights, extra_items, offset)
-    return _stream(checked, symmetric=True, tile=tile, compute_dtype=compute_dtype)
+symmetric_info_nce = functools.partial(info_nce, symmetric=True)
+"""The mean of query -> item and item -> query; arguments as in :func:`info_nce`."""
 
 
 def info_nce_dense(

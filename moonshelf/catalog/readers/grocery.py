@@ -20,16 +20,17 @@ from typing import Any, Literal
 
 from moonshelf.catalog.problem import Located, Problem
 from moonshelf.catalog.product import SPLITS, Product, Query
-from moonshelf.catalog.readers import Item, check_options, choice, fields
+from moonshelf.catalog.readers import Item, fields
 from moonshelf.catalog.readers.pictures import PictureFolder, PictureTables
 from moonshelf.catalog.readers.rows import RowFile
 from moonshelf.catalog.readers.sets import (
     KIND_OPTION,
-    KINDS,
+    check_set_options,
     column,
     has_columns,
     records,
     require_columns,
+    total_rows,
     wanted,
 )
 from moonshelf.errors import DataError, ImageError
@@ -57,10 +58,7 @@ class GroceryReader:
         return "keep"
 
     def total(self, path: Path) -> int | None:
-        files = [path / "classes.parquet", path / "items.parquet"]
-        if not all(f.is_file() for f in files):
-            return None
-        return sum(RowFile(f).total() or 0 for f in files)
+        return total_rows(path / "classes.parquet", path / "items.parquet")
 
     def read(self, path: Path, options: Mapping[str, str]) -> Iterator[Item]:
         """See :class:`~moonshelf.catalog.readers.Reader`.
@@ -69,8 +67,7 @@ class GroceryReader:
             UsageError: an unknown option.
             DataError: a file of the set is missing or damaged.
         """
-        check_options(self, options)
-        choice(options, "kind", KINDS)
+        check_set_options(self, options)
         if (path / "classes.parquet").is_file():
             products, queries = _tables(path)
         else:

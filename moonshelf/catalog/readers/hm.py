@@ -28,17 +28,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 from moonshelf.catalog.product import Event, Product
-from moonshelf.catalog.readers import Item, check_options, choice, fields
+from moonshelf.catalog.readers import Item, choice, fields
 from moonshelf.catalog.readers.pictures import PictureFolder, PictureTables
 from moonshelf.catalog.readers.rows import RowFile
 from moonshelf.catalog.readers.sets import (
+    IMAGES_OPTION,
     KIND_OPTION,
-    KINDS,
+    check_set_options,
     column,
     has_columns,
     known,
+    pictures_required,
     records,
     require_columns,
+    total_rows,
     wanted,
 )
 from moonshelf.errors import DataError
@@ -70,7 +73,7 @@ class HmReader:
     def __init__(self) -> None:
         self.options: Mapping[str, str] = {
             **KIND_OPTION,
-            "images": "any (default) or required: leave out articles without a picture",
+            **IMAGES_OPTION,
             "log": "both (default), years or week: which purchases of the extract to read",
         }
         self.notes: list[str] = []
@@ -84,10 +87,8 @@ class HmReader:
         return "keep" if (path / "items.parquet").is_file() else "draw"
 
     def total(self, path: Path) -> int | None:
-        if not (path / "items.parquet").is_file():
-            return None
-        files = [path / "items.parquet", *(path / name for name in LOGS.values())]
-        return sum(RowFile(f).total() or 0 for f in files if f.is_file())
+        logs = (path / name for name in LOGS.values())
+        return total_rows(path / "items.parquet", *(log for log in logs if log.is_file()))
 
     def read(self, path: Path, options: Mapping[str, str]) -> Iterator[Item]:
         """See :class:`~moonshelf.catalog.readers.Reader`.
@@ -96,9 +97,8 @@ class HmReader:
             UsageError: an unknown option.
             DataError: a file of the set is missing or damaged.
         """
-        check_options(self, options)
-        choice(options, "kind", KINDS)
-        required = choice(options, "images", ("any", "required")) == "required"
+        check_set_options(self, options)
+        required = pictures_required(options)
         extract = (path / "items.parquet").is_file()
         source: _Source = _Extract(path, options) if extract else _Kaggle(path)
         left_out: set[str] = set()

@@ -27,16 +27,17 @@ from typing import Any, Literal
 
 from moonshelf.catalog.problem import Located, Problem
 from moonshelf.catalog.product import Product, Query
-from moonshelf.catalog.readers import Item, check_options, choice, fields
+from moonshelf.catalog.readers import Item, fields
 from moonshelf.catalog.readers.rows import Row, RowFile
 from moonshelf.catalog.readers.sets import (
     KIND_OPTION,
-    KINDS,
+    check_set_options,
     drawn_split,
     has_columns,
     located,
     records,
     require_columns,
+    total_rows,
     wanted,
 )
 from moonshelf.errors import DataError, UsageError
@@ -66,10 +67,7 @@ class HomeDepotReader:
         return "keep"
 
     def total(self, path: Path) -> int | None:
-        files = [path / "products.parquet", path / "queries.parquet"]
-        if not all(f.is_file() for f in files):
-            return None
-        return sum(RowFile(f).total() or 0 for f in files)
+        return total_rows(path / "products.parquet", path / "queries.parquet")
 
     def read(self, path: Path, options: Mapping[str, str]) -> Iterator[Item]:
         """See :class:`~moonshelf.catalog.readers.Reader`.
@@ -78,8 +76,7 @@ class HomeDepotReader:
             UsageError: an unknown option.
             DataError: a file of the set is missing or damaged.
         """
-        check_options(self, options)
-        choice(options, "kind", KINDS)
+        check_set_options(self, options)
         least = _min_relevance(options)
         extract = (path / "judgments.parquet").is_file()
         source: _Extract | _Kaggle = _Extract(path) if extract else _Kaggle(path, self.notes)

@@ -30,17 +30,20 @@ from typing import Any, Literal
 
 from moonshelf.catalog.problem import Located, Problem
 from moonshelf.catalog.product import Product
-from moonshelf.catalog.readers import Item, check_options, choice, fields
+from moonshelf.catalog.readers import Item, fields
 from moonshelf.catalog.readers.pictures import PictureFolder, PictureTables
 from moonshelf.catalog.readers.rows import RowFile
 from moonshelf.catalog.readers.sets import (
+    IMAGES_OPTION,
     KIND_OPTION,
-    KINDS,
+    check_set_options,
     column,
     has_columns,
     known,
+    pictures_required,
     records,
     require_columns,
+    total_rows,
     wanted,
 )
 from moonshelf.errors import DataError
@@ -123,10 +126,7 @@ class MyntraReader:
     name = "myntra"
 
     def __init__(self) -> None:
-        self.options: Mapping[str, str] = {
-            **KIND_OPTION,
-            "images": "any (default) or required: leave out products without a picture",
-        }
+        self.options: Mapping[str, str] = {**KIND_OPTION, **IMAGES_OPTION}
         self.notes: list[str] = []
 
     def matches(self, path: Path) -> bool:
@@ -138,8 +138,7 @@ class MyntraReader:
         return "keep" if (path / "items.parquet").is_file() else "draw"
 
     def total(self, path: Path) -> int | None:
-        items = path / "items.parquet"
-        return RowFile(items).total() if items.is_file() else None
+        return total_rows(path / "items.parquet")
 
     def read(self, path: Path, options: Mapping[str, str]) -> Iterator[Item]:
         """See :class:`~moonshelf.catalog.readers.Reader`.
@@ -148,9 +147,8 @@ class MyntraReader:
             UsageError: an unknown option.
             DataError: a file of the set is missing or damaged.
         """
-        check_options(self, options)
-        choice(options, "kind", KINDS)
-        required = choice(options, "images", ("any", "required")) == "required"
+        check_set_options(self, options)
+        required = pictures_required(options)
         if not wanted(options, "products"):
             self.notes.append("the set has products only")
             return

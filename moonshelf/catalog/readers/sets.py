@@ -1,4 +1,4 @@
-"""What the readers of public sets share: options, wrapping of rows, queries drawn into splits."""
+"""What the readers of public sets share: options, counts, wrapping of rows, splits of queries."""
 
 from __future__ import annotations
 
@@ -8,16 +8,36 @@ from pathlib import Path
 from typing import Any
 
 from moonshelf.catalog.problem import Located, Problem, Record
+from moonshelf.catalog.readers import Reader, check_options, choice
 from moonshelf.catalog.readers.rows import Row, RowFile
 from moonshelf.errors import DataError
 
 KIND_OPTION = {"kind": "all (default), products, queries or events: what to read"}
-KINDS = ("all", "products", "queries", "events")
+IMAGES_OPTION = {"images": "any (default) or required: leave out products without a picture"}
+_KINDS = ("all", "products", "queries", "events")
+
+
+def check_set_options(reader: Reader, options: Mapping[str, str]) -> None:
+    """Raises UsageError for an option that ``reader`` does not know, or a ``kind`` no set has."""
+    check_options(reader, options)
+    choice(options, "kind", _KINDS)
 
 
 def wanted(options: Mapping[str, str], kind: str) -> bool:
     """Whether the user asked for records of ``kind``."""
     return options.get("kind", "all") in ("all", kind)
+
+
+def pictures_required(options: Mapping[str, str]) -> bool:
+    """Whether products without a picture are left out (UsageError: neither any nor required)."""
+    return choice(options, "images", ("any", "required")) == "required"
+
+
+def total_rows(*files: Path) -> int | None:
+    """The rows of Parquet files together; None where one of them is not there."""
+    if not all(file.is_file() for file in files):
+        return None
+    return sum(RowFile(file).total() or 0 for file in files)
 
 
 def records(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -130,6 +131,29 @@ def test_existing_folders_are_not_overwritten_unasked(tmp_path: Path) -> None:
         CatalogWriter(other / "photo.jpg")
     (tmp_path / "empty").mkdir()
     assert len(write(tmp_path / "empty", product(1))) == 1
+
+
+def test_adding_and_replacing_keep_the_origin(tmp_path: Path) -> None:
+    path = tmp_path / "shop"
+    first = write(path, product(1))
+    assert first.origin == first.fingerprint
+    assert write(tmp_path / "twin", product(1)).origin == first.origin
+    assert write(tmp_path / "other", product(2)).origin != first.origin
+    added = write(path, product(2), append=True)
+    replaced = write(path, product(3), replace=True)
+    assert len({first.fingerprint, added.fingerprint, replaced.fingerprint}) == 3
+    assert added.origin == replaced.origin == first.origin
+    manifest = path / "manifest.json"
+    older = {k: v for k, v in json.loads(manifest.read_text()).items() if k != "origin"}
+    manifest.write_text(json.dumps(older))
+    assert Catalog.open(path).origin == replaced.fingerprint
+    assert write(path, product(4), append=True).origin == replaced.fingerprint
+    manifest.write_text("{")  # damaged: what replaces it is a catalogue of its own
+    again = write(path, product(5), replace=True)
+    assert again.origin == again.fingerprint
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"origin": 7}))
+    with pytest.raises(CatalogError, match="origin"):
+        Catalog.open(path)
 
 
 def test_a_failed_replace_keeps_the_old_one(tmp_path: Path) -> None:

@@ -18,9 +18,11 @@ BAD_PICTURE = b"not a picture"
 class FakeCatalog:
     """Products in memory behind the methods of moonshelf.catalog.store.Catalog."""
 
-    def __init__(self, products: Iterable[Product], path: Path | str = "catalog") -> None:
+    def __init__(
+        self, products: Iterable[Product], path: Path | str = "catalog", origin: str = "shop"
+    ) -> None:
         self.products = list(products)
-        self.path = Path(path)
+        self.path, self.origin = Path(path), origin
 
     @property
     def fingerprint(self) -> str:

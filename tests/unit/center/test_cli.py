@@ -99,6 +99,18 @@ def test_vectors_that_fall_out_of_use_are_told(work, capsys):
     assert "no longer used" not in capsys.readouterr().out
 
 
+def test_another_catalog_needs_a_switch(work, capsys):
+    embed()
+    with CatalogWriter(work / "other") as writer:
+        writer.add(Product(id="p0", title="another shop"))
+        writer.commit()
+    arguments = ["embed", "run", "--catalog", "other", "--to", "store"]
+    assert main(arguments) == 1
+    assert "--another-catalog" in capsys.readouterr().err
+    assert main([*arguments, "--another-catalog"]) == 0
+    assert "1 items, 1 embedded now" in capsys.readouterr().out
+
+
 def test_the_table_for_people(work, capsys):
     embed()
     out = capsys.readouterr().out

@@ -167,6 +167,45 @@ def test_two_encoder_versions_never_meet(tmp_path):
     assert before == {p: p.read_bytes() for p in (tmp_path / "s").rglob("*") if p.is_file()}
 
 
+def test_a_store_passes_to_another_catalog_only_when_asked(tmp_path):
+    products = draw_products(12)
+    store = embed_catalog(FakeEncoder(), FakeCatalog(products), tmp_path / "s")
+    before = {p: p.read_bytes() for p in store.path.rglob("*") if p.is_file()}
+    other = FakeCatalog([*products[:4], *draw_products(3, seed=9)], "other", origin="elsewhere")
+    with pytest.raises(StoreError, match=r"another catalogue .*origin shop.*other") as caught:
+        embed_catalog(FakeEncoder(), other, store.path)
+    assert "--to" in caught.value.cure and "--another-catalog" in caught.value.cure
+    assert before == {p: p.read_bytes() for p in store.path.rglob("*") if p.is_file()}
+    encoder = FakeEncoder()
+    passed = embed_catalog(encoder, other, store.path, another_catalog=True)
+    assert len(encoder.seen) == 3 and len(passed) == 7
+    # From now on it is the other's: that one updates it unasked, the first one no longer does.
+    embed_catalog(FakeEncoder(), other, store.path)
+    with pytest.raises(StoreError, match="origin elsewhere"):
+        embed_catalog(FakeEncoder(), FakeCatalog(products), store.path)
+
+
+def test_an_unfinished_store_is_of_its_catalog_too(tmp_path):
+    with pytest.raises(RuntimeError):
+        embed_catalog(Broken("crash"), FakeCatalog(draw_products(5)), tmp_path / "s")
+    with pytest.raises(StoreError, match="another catalogue"):
+        embed_catalog(FakeEncoder(), FakeCatalog(draw_products(5), origin="b"), tmp_path / "s")
+    embed_catalog(FakeEncoder(), FakeCatalog(draw_products(5)), tmp_path / "s")
+
+
+def test_a_store_from_before_origins_goes_by_the_fingerprint(tmp_path):
+    products = draw_products(5)
+    catalog = FakeCatalog(products)
+    identity = embed_catalog(FakeEncoder(), catalog, tmp_path / "s").path / "identity.json"
+    old = {k: v for k, v in json.loads(identity.read_text()).items() if k != "catalog"}
+    identity.write_text(json.dumps(old))
+    with pytest.raises(StoreError, match="another catalogue"):
+        embed_catalog(FakeEncoder(), FakeCatalog(products[1:]), tmp_path / "s")
+    embed_catalog(FakeEncoder(), catalog, tmp_path / "s")
+    assert json.loads(identity.read_text())["catalog"] == "shop"
+    embed_catalog(FakeEncoder(), FakeCatalog(products[1:]), tmp_path / "s")
+
+
 def test_a_shard_of_another_version_is_refused(tmp_path):
     """Even when someone copies shards between stores by hand."""
     catalog = FakeCatalog(draw_products(10))

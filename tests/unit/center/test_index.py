@@ -71,7 +71,9 @@ def brute_force(store: Store, vectors: np.ndarray, k: int, where: Filter | None)
     passes = ~np.asarray(store.missing)
     if where is not None:
         passes &= [matches(store.table.item(row), where) for row in range(len(store))]
-    scores = vectors @ np.asarray(store.vectors, np.float32).T
+    every = np.asarray(store.vectors, np.float32)
+    # Not one matrix product: there equal rows may score differently, by where in it they stand.
+    scores = np.stack([np.einsum("nd,d->n", every, vector) for vector in vectors])
     scores[:, ~passes] = -np.inf
     rows = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     return np.where(np.take_along_axis(scores, rows, 1) > -np.inf, rows, -1)

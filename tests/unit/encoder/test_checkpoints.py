@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from moonshelf.catalog.product import Content
-from moonshelf.encoder import VlmConfig, build_encoder, load_encoder
+from moonshelf.encoder import Encoder, VlmConfig, build_encoder, load_encoder
 from moonshelf.encoder.sequence import IMAGE
 from moonshelf.errors import CheckpointError, UsageError
 from tests.unit.encoder.conftest import photo
@@ -42,16 +44,63 @@ def test_hidden_states_equal_the_stock_forward(checkpoint: Path) -> None:
 
 @pytest.mark.parametrize("kernel", ["eager", "sdpa"])
 def test_batched_vision_attention_equals_the_loop(checkpoint: Path, kernel: str) -> None:
-    encoder = build_encoder(config_for(checkpoint, pack=0, attention_kernel=kernel)).eval()
+    encoder: Any = build_encoder(config_for(checkpoint, pack=0, attention_kernel=kernel)).eval()
     contents = [Content(None, (photo(k, 48, 32),)) for k in range(5)]
-    together = torch.from_numpy(encoder.embed(contents))
     alone = torch.cat([torch.from_numpy(encoder.embed([c])) for c in contents])
+    visual = encoder.backbone.visual
+    for place in getattr(visual, "fullatt_block_indexes", range(len(visual.blocks))):
+        visual.blocks[place].attn.forward.stock = None  # pictures of one grid need no loop
+    together = torch.from_numpy(encoder.embed(contents))
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
 
 
-def test_emb_token_starts_as_the_mean_embedding(checkpoint: Path) -> None:
-    encoder = build_encoder(config_for(checkpoint, readout="emb"))
-    assert encoder.embed([Content("red lamp")]).shape == (1, encoder.dim)
+def test_pictures_of_unequal_size_may_be_shared(checkpoint: Path) -> None:
+    encoder = build_encoder(config_for(checkpoint)).eval()
+    pictures = [photo(1, 48, 32), photo(2, 32, 64), photo(3, 16, 16)]
+    shared = [Content(text, (p,)) for text in ("red mug", None) for p in pictures]
+    copied = [Content(c.text, tuple(np.copy(p) for p in c.images)) for c in shared]
+    batch = encoder.collate(shared)
+    assert len(batch["grid"]) == 3 and len(encoder.collate(copied)["grid"]) == 6
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(batch), encoder(encoder.collate(copied)))
+
+
+def table_of(encoder: Encoder) -> torch.Tensor:
+    backbone: Any = encoder.backbone
+    return backbone.get_input_embeddings().weight.detach().clone()
+
+
+def plain(name: str) -> str:
+    """A weight's name without the prefixes that differ from version to version."""
+    return name.removeprefix("model.").removeprefix("language_model.")
+
+
+def test_weights_and_normalization_are_those_of_the_checkpoint(checkpoint: Path) -> None:
+    # Another seed than the checkpoint was drawn from: fresh weights would not equal it by chance.
+    encoder: Any = build_encoder(config_for(checkpoint), seed=7)
+    stored = {plain(k): v for k, v in load_file(checkpoint / "model.safetensors").items()}
+    built = {plain(k): v for k, v in encoder.backbone.state_dict().items()}
+    assert built.keys() == stored.keys() - {"lm_head.weight"}
+    assert all(torch.equal(stored[k], v) for k, v in built.items())
+    assert encoder.picture_mean == (0.48, 0.45, 0.40)
+    assert encoder.picture_std == (0.27, 0.26, 0.28)
+
+
+def test_a_new_emb_token_starts_as_the_mean_embedding(checkpoint: Path, tmp_path: Path) -> None:
+    """The tokenizers of real checkpoints do not have it: the table grows by a row."""
+    folder = shutil.copytree(checkpoint, tmp_path / "c")
+    tokenizer = (folder / "tokenizer.json").read_text()
+    (folder / "tokenizer.json").write_text(tokenizer.replace("<|emb|>", "<|other|>"))
+    before = table_of(build_encoder(config_for(folder)))
+    encoder = build_encoder(config_for(folder, readout="emb"))
+    grown = table_of(encoder)
+    new = encoder.tokenizer.id("<|emb|>")
+    assert new == len(before) == len(grown) - 1
+    assert torch.equal(grown[:new], before)
+    torch.testing.assert_close(grown[new], before.mean(dim=0))
+    vectors = encoder.embed([Content("red lamp"), Content("mug")])
+    again = load_encoder(encoder.save(tmp_path / "saved"))
+    assert np.array_equal(again.embed([Content("red lamp"), Content("mug")]), vectors)
 
 
 def test_round_trip_of_a_pretrained_encoder(checkpoint: Path, tmp_path: Path) -> None:
