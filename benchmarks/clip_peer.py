@@ -25,7 +25,10 @@ Needs ``sentence-transformers[train]``; neither torchvision nor timm.
 from __future__ import annotations
 
 import argparse
-import tempfile
+import importlib.metadata
+import json
+import shutil
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,156 +46,88 @@ from benchmarks._clip import (
     load_peer,
     pipeline,
 )
-from moonshelf.training.settings import AugmentConfig
+from benchmarks._peer_trainer import Settings, faster_in_bf16, fit
+from moonshelf.errors import MoonshelfError, UsageError
+from moonshelf.files import write_json_atomically
 
 if TYPE_CHECKING:
     from moonshelf.catalog.store import Catalog
+    from moonshelf.training.contents import ContentSource
 
-RATES = (2e-4, 5e-4, 1e-3)
+RATES = (5e-4, 1e-3, 2e-3)
 TUNE_SHARE = 0.25
-# The texts that our recipes pair with pictures: titles, stretches of descriptions, a few values.
-TEXTS = AugmentConfig(description=1 / 9, attributes=2 / 9)
 COPIES = 3  # of every product, each with a text of its own draw
-
-
-# ---- their trainer on a budget -----------------------------------------------------------------
-class Clock:
-    """How much of the budget is spent; read after every step of their loop."""
-
-    def __init__(self, budget: dict[str, float]) -> None:
-        from moonshelf.training.schedule import Schedule, Spent, Stopwatch
-        from moonshelf.training.settings import ScheduleConfig
-
-        self.schedule = Schedule(ScheduleConfig.model_validate({**budget, "warmup": 0.1}))
-        self.spent, self._new = Spent(), Stopwatch
-        self.losses: list[float] = []
-
-    def start(self) -> None:
-        self._watch = self._new()
-
-    def tick(self, steps: int) -> bool:
-        """Whether the budget is spent after ``steps``."""
-        self.spent = self._watch.spent(steps)
-        return self.schedule.progress(self.spent) >= 1
-
-    def factor(self, step: int) -> float:
-        return self.schedule.factor(self.spent)
-
-
-def fit(
-    model: Any,
-    pairs: dict[str, list[Any]],
-    budget: dict[str, float],
-    *,
-    rate: float,
-    seed: int,
-    batch: int,
-    bf16: bool,
-) -> dict[str, float]:
-    """Trains ``model`` on title-picture ``pairs`` until ``budget`` is spent; returns what was."""
-    from datasets import Dataset
-    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
-
-    clock = Clock(budget)
-    trainer_class, callback = _on_clock(clock)
-    loss = MultipleNegativesRankingLoss(
-        model, directions=("query_to_doc", "doc_to_query"), partition_mode="per_direction"
-    )
-    with tempfile.TemporaryDirectory() as scratch:
-        trainer = trainer_class(
-            model=model,
-            args=_arguments(scratch, rate=rate, seed=seed, batch=batch, bf16=bf16),
-            train_dataset=Dataset.from_dict(pairs),
-            loss=loss,
-            callbacks=[callback],
-        )
-        clock.start()
-        trainer.train()
-    spent = clock.spent
-    return {
-        "steps": spent.steps,
-        "seconds": spent.seconds,
-        "core_seconds": spent.core_seconds,
-        "samples_per_s": spent.steps * batch / max(spent.seconds, 1e-9),
-        **({"loss": clock.losses[-1]} if clock.losses else {}),
-    }
-
-
-def _arguments(scratch: str, *, rate: float, seed: int, batch: int, bf16: bool) -> Any:
-    from sentence_transformers import SentenceTransformerTrainingArguments
-
-    return SentenceTransformerTrainingArguments(
-        output_dir=scratch,
-        max_steps=10**7,  # the clock ends it
-        per_device_train_batch_size=batch,
-        learning_rate=rate,
-        seed=seed,
-        data_seed=seed,
-        bf16=bf16,
-        use_cpu=True,
-        batch_sampler="no_duplicates",
-        dataloader_drop_last=True,
-        dataloader_pin_memory=False,
-        remove_unused_columns=False,
-        save_strategy="no",
-        eval_strategy="no",
-        logging_steps=20,
-        disable_tqdm=True,
-        report_to=[],
-    )
-
-
-def _on_clock(clock: Clock) -> tuple[Any, Any]:
-    """Their trainer with a learning rate by the clock, and the callback that ends it."""
-    from sentence_transformers import SentenceTransformerTrainer
-    from torch.optim.lr_scheduler import LambdaLR
-    from transformers import TrainerCallback
-
-    class Budget(TrainerCallback):
-        def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
-            control.should_training_stop |= clock.tick(state.global_step)
-
-        def on_log(
-            self, args: Any, state: Any, control: Any, logs: Any = None, **rest: Any
-        ) -> None:
-            if logs and "loss" in logs:
-                clock.losses.append(float(logs["loss"]))
-
-    class BudgetTrainer(SentenceTransformerTrainer):
-        def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-            theirs: Any = optimizer or self.optimizer
-            self.lr_scheduler = LambdaLR(theirs, clock.factor)
-            return self.lr_scheduler
-
-    return BudgetTrainer, Budget()
+VALUES, WITH_VALUES = 0.15, 0.35  # share of texts that are values alone, and values after the title
+CHECKPOINTS = "checkpoints"  # in RUN until it is whole
 
 
 # ---- a run -------------------------------------------------------------------------------------
-class Peer:
-    """Everything of one catalogue that the tried rates share."""
+def train_pairs(source: ContentSource, rows: np.ndarray, seed: int) -> dict[str, list[Any]]:
+    """Texts and the catalogue rows of their pictures, ``COPIES`` of each of ``rows``.
 
-    def __init__(self, catalog: Catalog, seed: int, batch: int, patch: int, bf16: bool) -> None:
+    A text is the title, a few values of attributes and category as our recipes draw them, or both.
+    """
+    from moonshelf.catalog.product import View
+    from moonshelf.training.contents import Draws
+    from moonshelf.training.settings import AugmentConfig
+
+    rows = np.tile(rows, COPIES)
+    draws = Draws((seed, 11), len(rows))
+    titles = source.texts(rows)
+    drawn = source(rows, View.TEXT, AugmentConfig(attributes=1.0), draws)
+    texts = [
+        title
+        if u >= VALUES + WITH_VALUES or values.text == title  # a product may have no values
+        else (values.text or "" if u < VALUES else f"{title} {values.text}")
+        for title, values, u in zip(titles, drawn, draws.uniform[:, 0], strict=True)
+    ]
+    return {"title": texts, "picture": rows.tolist()}
+
+
+class Peer:
+    """Everything of one catalogue that the tried rates share.
+
+    Args:
+        out: RUN; checkpoints of unfinished trainings and the rates tried so far are kept there.
+        precision: auto, bf16 or fp32; auto takes bf16 where it is native and a step is faster.
+    """
+
+    def __init__(
+        self, catalog: Catalog, out: Path, *, seed: int, batch: int, patch: int, precision: str
+    ) -> None:
         from moonshelf.catalog.pixels import PixelCache
         from moonshelf.catalog.product import View
-        from moonshelf.training.contents import ContentSource, Draws
+        from moonshelf.training.contents import ContentSource
 
-        self.seed, self.batch, self.patch, self.bf16 = seed, batch, patch, bf16
+        self.out, self.seed, self.batch, self.patch = out, seed, batch, patch
         self.pictures = PixelCache.build(catalog, HEIGHT, WIDTH)
         self.source = ContentSource(catalog, self.pictures)
         rows = np.asarray(catalog.split_rows("train"), dtype=np.int64)
         whole = self.source.usable(View.TEXT) & self.source.usable(View.IMAGE)
         rows = rows[whole[rows]]
         self.tokenizer = clip_tokenizer(self.source.texts(rows))
-        rows = np.tile(rows, COPIES)
-        shown = self.source(rows, View.TEXT, TEXTS, Draws((seed, 11), len(rows)))
-        texts = [content.text or "" for content in shown]
-        self.pairs: dict[str, list[Any]] = {"title": texts, "picture": rows.tolist()}
+        self.pairs = train_pairs(self.source, rows, seed)
+        self.bf16 = precision == "bf16" or (precision == "auto" and self._bf16_pays())
 
-    def train(self, rate: float, budget: dict[str, float]) -> tuple[Any, dict[str, float]]:
+    def _bf16_pays(self) -> bool:
+        import torch
+
+        from moonshelf.training.precision import has_bf16
+
+        batch = [side[: self.batch] for side in self.pairs.values()]
+        return has_bf16(torch.device("cpu")) and faster_in_bf16(self.untrained(), batch)
+
+    def untrained(self) -> Any:
         clip = clip_model(self.tokenizer, self.patch, self.seed)
-        model = pipeline(clip, self.tokenizer, self.pictures)
-        chosen = {"rate": rate, "seed": self.seed, "batch": self.batch, "bf16": self.bf16}
-        return model, fit(model, self.pairs, budget, **chosen)
+        return pipeline(clip, self.tokenizer, self.pictures)
+
+    def train(
+        self, rate: float, budget: dict[str, float], name: str
+    ) -> tuple[Any, dict[str, float]]:
+        """A model and what it spent; goes on where a training called ``name`` was interrupted."""
+        model, folder = self.untrained(), self.out / CHECKPOINTS / name
+        settings = Settings(rate=rate, seed=self.seed, batch=self.batch, bf16=self.bf16)
+        return model, fit(model, self.pairs, budget, settings, folder)
 
     def best_rate(
         self, rates: Sequence[float], budget: dict[str, float], share: float
@@ -201,11 +136,15 @@ class Peer:
         if len(rates) == 1:
             return rates[0], {}
         part = {key: value * share for key, value in budget.items()}
-        tried: dict[str, float] = {}
+        file = self.out / CHECKPOINTS / "rates.json"
+        tried: dict[str, float] = json.loads(file.read_text()) if file.is_file() else {}
         for rate in rates:
-            model, _ = self.train(rate, part)
-            tried[f"{rate:g}"] = self.score(model)
-            print(f"rate {rate:g}: {tried[f'{rate:g}']:.2f} on val", flush=True)
+            key = f"{rate:g}"
+            if key not in tried:
+                model, _ = self.train(rate, part, f"rate-{key}")
+                tried[key] = self.score(model)
+                write_json_atomically(file, tried)
+            print(f"rate {key}: {tried[key]:.2f} on val", flush=True)
         return max(rates, key=lambda rate: tried[f"{rate:g}"]), tried
 
     def score(self, model: Any) -> float:
@@ -221,43 +160,72 @@ class Peer:
 
 def train_peer(args: argparse.Namespace, catalog: Catalog) -> None:
     """Trains and writes RUN; ``peer.json`` comes last and says that RUN is whole."""
-    import importlib.metadata
-
     import torch
 
-    from moonshelf.files import write_json_atomically
-    from moonshelf.training.precision import has_bf16
-
     torch.set_num_threads(args.threads or torch.get_num_threads())
-    bf16 = {"auto": has_bf16(torch.device("cpu")), "bf16": True, "fp32": False}[args.precision]
-    peer = Peer(catalog, args.seed, args.batch, args.patch, bf16)
     budget = {"minutes": args.minutes} if args.minutes else {"core_seconds": args.core_seconds}
-    rate, tried = peer.best_rate(args.rates, budget, args.tune_share)
-    model, spent = peer.train(rate, budget)
-    model[0].save(str(args.out / "peer"))
-    write_json_atomically(args.out / "metrics.json", {"stages": {"align": spent}})
-    libraries = ("sentence-transformers", "transformers", "torch")
-    facts = {
-        "kind": NAME,
-        "rate": rate,
-        "rates tried on val": tried,
-        "tune_share": args.tune_share if tried else 0,
+    asked = {
         "budget": budget,
         "seed": args.seed,
         "batch": args.batch,
         "patch": args.patch,
-        "precision": "bf16" if bf16 else "fp32",
+        "rates": args.rates,
+        "tune_share": args.tune_share,
+        "catalog": catalog.fingerprint,
+    }
+    claim(args.out, {**asked, "precision": args.precision})
+    chosen = {"seed": args.seed, "batch": args.batch, "patch": args.patch}
+    peer = Peer(catalog, args.out, **chosen, precision=args.precision)
+    rate, tried = peer.best_rate(args.rates, budget, args.tune_share)
+    model, spent = peer.train(rate, budget, "whole")
+    model[0].save(str(args.out / "peer"))
+    write_json_atomically(args.out / "metrics.json", {"stages": {"align": spent}})
+    libraries = ("sentence-transformers", "transformers", "torch")
+    facts = {
+        **asked,
+        "kind": NAME,
+        "rate": rate,
+        "rates tried on val": tried,
+        "precision": "bf16" if peer.bf16 else "fp32",
         "threads": torch.get_num_threads(),
         "parameters": sum(p.numel() for p in model.parameters()),
-        "catalog": catalog.fingerprint,
         "versions": {name: importlib.metadata.version(name) for name in libraries},
         "finished": int(time.time()),
     }
     write_json_atomically(args.out / "peer.json", facts)
+    shutil.rmtree(args.out / CHECKPOINTS)
+
+
+def claim(out: Path, asked: dict[str, Any]) -> None:
+    """Keeps what was asked for beside the checkpoints, so that no other run goes on from them.
+
+    Raises:
+        UsageError: the unfinished run in ``out`` was started with other settings.
+    """
+    file = out / CHECKPOINTS / "settings.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not file.is_file():
+        write_json_atomically(file, asked)
+    elif json.loads(file.read_text(encoding="utf-8")) != asked:
+        raise UsageError(
+            "an unfinished run with other settings is here",
+            where=str(out),
+            cure="pass the settings it was started with, or another --out",
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
+    try:
+        run(args)
+    except MoonshelfError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    return 0
+
+
+def run(args: argparse.Namespace) -> None:
+    """Trains where RUN is not whole yet, then evaluates."""
     from moonshelf.catalog.store import Catalog
     from moonshelf.cli.evaluate import default_suite, write
     from moonshelf.evaluation import evaluate, load_suite
@@ -271,7 +239,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = args.out / "evaluation" / f"{suite.name}-{args.split}"
     write(results, folder)
     print(to_markdown(results))
-    return 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -289,7 +256,7 @@ def parser() -> argparse.ArgumentParser:
         "--tune-share", type=float, default=TUNE_SHARE, help="of the budget, each rate"
     )
     found.add_argument("--patch", type=int, default=16, choices=(8, 16))
-    found.add_argument("--batch", type=int, default=256)
+    found.add_argument("--batch", type=int, default=64)
     found.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto")
     found.add_argument("--suite", metavar="NAME|FILE", help="default: that of the catalogue")
     found.add_argument("--split", choices=("test", "val"), default="test")

@@ -32,6 +32,7 @@ from moonshelf.files import write_bytes_atomically, write_json_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 PEER, CONTROLS = "clip-peer", "controls"
+PEER_FILES = ("clip_peer.py", "_clip.py", "_peer_trainer.py")
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def _sibling(cell: Cell, seed: int) -> Cell:
 def digest_of(arm: str) -> str:
     """8 hex digits of what an arm does: its recipe, or the program of the peer or the controls."""
     if arm == PEER:
-        files = [Path(__file__).with_name(name) for name in ("clip_peer.py", "_clip.py")]
+        files = [Path(__file__).with_name(name) for name in PEER_FILES]
     elif arm == CONTROLS:
         files = [ROOT / "moonshelf" / "evaluation" / "controls.py"]
     else:

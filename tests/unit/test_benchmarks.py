@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks import ladder
+from benchmarks import _peer_trainer, clip_peer, ladder
 from benchmarks._tables import COLUMNS, HARD, figures, leads, markdown, summarize
 from moonshelf.catalog.product import Content, View
+from moonshelf.errors import UsageError
 from moonshelf.evaluation import load_suite
+from moonshelf.training.schedule import Spent
 from tests.small_shop import write_small_shop
+
+FOLDER = Path(ladder.__file__).parent
 
 
 def task(name: str, direction: str, method: str, **metrics: float) -> dict:
@@ -197,6 +202,60 @@ def test_leads_leave_supervised_rows_out_and_say_where_seeds_overlap() -> None:
     assert leads(summary, "a", "myntra")[0].endswith("every seed above every seed")
 
 
+def test_the_digest_of_the_peer_covers_every_file_of_its_program() -> None:
+    used = {"clip_peer"}
+    for name in ladder.PEER_FILES:
+        used |= set(re.findall(r"from benchmarks\.(\w+) import", (FOLDER / name).read_text()))
+    assert {f"{name}.py" for name in used} == set(ladder.PEER_FILES)
+
+
+def test_a_torn_checkpoint_is_removed_and_the_newest_whole_one_taken(tmp_path: Path) -> None:
+    assert _peer_trainer.last_checkpoint(tmp_path / "none") is None
+    for step, whole in ((9, True), (10, True), (11, False)):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        if whole:
+            (tmp_path / f"checkpoint-{step}" / "spent.json").write_text("{}")
+    assert _peer_trainer.last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
+    assert {p.name for p in tmp_path.iterdir()} == {"checkpoint-9", "checkpoint-10"}
+
+
+def test_the_clock_goes_on_from_what_was_spent_and_waits_for_the_first_step() -> None:
+    clock = _peer_trainer.Clock({"core_seconds": 100.0}, Spent(7, 80.0, 55.0))
+    assert clock.factor(7) == pytest.approx((1 - 0.55) / 0.9)  # start-up costs nothing
+    clock.start()
+    sum(range(10**6))
+    assert not clock.tick(8)
+    assert clock.spent.steps == 8 and 55 < clock.spent.core_seconds < 60
+    assert _peer_trainer.Clock({"core_seconds": 50.0}, clock.spent).tick(8)
+    assert clock.due(0) and not clock.due(60)
+
+
+def test_an_unfinished_run_of_the_peer_is_not_gone_on_with_by_other_settings(tmp_path) -> None:
+    clip_peer.claim(tmp_path, {"seed": 0})
+    clip_peer.claim(tmp_path, {"seed": 0})
+    with pytest.raises(UsageError, match="other settings"):
+        clip_peer.claim(tmp_path, {"seed": 1})
+
+
+def test_an_interrupted_search_of_rates_tries_none_twice(tmp_path, monkeypatch) -> None:
+    tries: list[tuple[str, dict[str, float]]] = []
+
+    def train(rate: float, budget: dict[str, float], name: str) -> tuple[float, dict]:
+        tries.append((name, budget))
+        if len(tries) == 2:
+            raise KeyboardInterrupt
+        return rate, {}
+
+    peer: Any = object.__new__(clip_peer.Peer)
+    peer.out, peer.train, peer.score = tmp_path, train, {1e-4: 3.0, 1e-3: 5.0, 1e-2: 1.0}.get
+    search = ((1e-4, 1e-3, 1e-2), {"core_seconds": 40.0}, 0.25)
+    with pytest.raises(KeyboardInterrupt):
+        peer.best_rate(*search)
+    assert peer.best_rate(*search) == (1e-3, {"0.0001": 3.0, "0.001": 5.0, "0.01": 1.0})
+    assert [name for name, _ in tries] == ["rate-0.0001", "rate-0.001", "rate-0.001", "rate-0.01"]
+    assert tries[0][1] == {"core_seconds": 10.0}
+
+
 @pytest.fixture
 def library() -> None:
     for name in ("sentence_transformers", "datasets", "accelerate"):
@@ -215,14 +274,13 @@ def test_the_peer_tokenizer_ends_a_text_once(library: None, tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_the_peer_trains_on_a_budget_and_is_evaluated(library: None, tmp_path: Path) -> None:
-    from benchmarks import clip_peer
-
     shop = write_small_shop(tmp_path / "shop", 96)
     arguments = ["--catalog", str(shop.path), "--out", str(tmp_path / "run"), "--suite", "any"]
     arguments += ["--core-seconds", "4", "--batch", "16", "--threads", "1"]
     assert clip_peer.main([*arguments, "--rates", "5e-4"]) == 0
     spent = json.loads((tmp_path / "run" / "metrics.json").read_text())["stages"]["align"]
     assert spent["steps"] >= 1 and 4 <= spent["core_seconds"] < 30
+    assert not (tmp_path / "run" / "checkpoints").exists()
     facts = json.loads((tmp_path / "run" / "peer.json").read_text())
     assert facts["rate"] == 5e-4 and facts["catalog"] == shop.fingerprint
     result = json.loads((tmp_path / "run" / "evaluation" / "any-test" / "metrics.json").read_text())
@@ -237,3 +295,58 @@ def test_the_peer_trains_on_a_budget_and_is_evaluated(library: None, tmp_path: P
     (tmp_path / "run" / "metrics.json").unlink()  # a finished run is not trained again
     assert clip_peer.main([*arguments, "--split", "val"]) == 0
     assert not (tmp_path / "run" / "metrics.json").exists()
+
+
+@pytest.mark.slow
+def test_an_interrupted_training_of_the_peer_ends_like_an_uninterrupted_one(
+    library: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    shop = write_small_shop(tmp_path / "shop", 96)
+    chosen: dict[str, Any] = {"seed": 0, "batch": 16, "patch": 16, "precision": "fp32"}
+    peer = clip_peer.Peer(shop, tmp_path, **chosen)
+    settings = _peer_trainer.Settings(1e-3, seed=0, batch=16, bf16=False, save_seconds=0)
+    assert len(peer.pairs["title"]) < 15 * 16  # cut in the second epoch
+    budget = {"steps": 18}
+
+    def trained(folder: Path) -> tuple[torch.Tensor, dict[str, float]]:
+        model = peer.untrained()
+        spent = _peer_trainer.fit(model, peer.pairs, budget, settings, folder)
+        return torch.cat([p.detach().flatten() for p in model.parameters()]), spent
+
+    whole, spent = trained(tmp_path / "whole")
+    assert spent["steps"] == 18
+    write, calls = _peer_trainer.write_json_atomically, []
+
+    def killed(path: Path, value: Any) -> None:
+        calls.append(path)
+        if len(calls) == 16:  # checkpoint 16 stays torn
+            raise KeyboardInterrupt
+        write(path, value)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(_peer_trainer, "write_json_atomically", killed)
+        trained(tmp_path / "cut")
+    before = json.loads((tmp_path / "cut" / "checkpoint-15" / "spent.json").read_text())
+    resumed, spent = trained(tmp_path / "cut")
+    torch.testing.assert_close(resumed, whole, rtol=0, atol=1e-6)
+    assert spent["steps"] == 18 and spent["core_seconds"] > before["core_seconds"] > 0
+
+
+@pytest.mark.slow
+def test_the_probe_of_bf16_changes_neither_weights_nor_random_state(
+    library: None, tmp_path: Path
+) -> None:
+    import torch
+
+    shop = write_small_shop(tmp_path / "shop", 32)
+    chosen: dict[str, Any] = {"seed": 0, "batch": 8, "patch": 16, "precision": "fp32"}
+    peer = clip_peer.Peer(shop, tmp_path, **chosen)
+    model, state = peer.untrained(), torch.random.get_rng_state()
+    before = [p.detach().clone() for p in model.parameters()]
+    sides = [side[:8] for side in peer.pairs.values()]
+    assert _peer_trainer.faster_in_bf16(model, sides) in (True, False)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+    assert all(p.grad is None for p in model.parameters())
