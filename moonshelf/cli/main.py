@@ -41,6 +41,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "evaluate": ("moonshelf.cli.evaluate", "measure a run on a catalogue, beside its controls"),
     "embed": ("moonshelf.cli.embed", "turn a catalogue into a store of searchable vectors"),
     "search": ("moonshelf.cli.search", "find products in a store by text, picture or both"),
+    "graph": (
+        "moonshelf.cli.graph",
+        "a product knowledge graph from descriptions: build, query, check, export",
+    ),
     "report": ("moonshelf.cli.report", "a run's search strips, tables and curves as one page"),
     "encoder": (
         "moonshelf.cli.encoder",

@@ -9,10 +9,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from moonshelf.errors import MoonshelfError
 from moonshelf.graph.edits import Edit, Proposal, Usage
 from moonshelf.graph.ontology import Ontology
 from moonshelf.graph.records import Document, Extraction
 from moonshelf.progress import Progress
+
+
+class ExtractionError(MoonshelfError):
+    """A backend could not answer for one document; the document is quarantined with all this.
+
+    Args:
+        reply: what the backend said last, verbatim, where it said anything.
+        errors: every single complaint about that reply.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str = "",
+        cure: str = "",
+        reply: str | None = None,
+        errors: Sequence[str] = (),
+    ) -> None:
+        super().__init__(what, where=where, cure=cure)
+        self.reply, self.errors = reply, tuple(errors)
 
 
 class Backend(Protocol):
@@ -54,4 +76,17 @@ class Sized(Protocol):
 
     def costs(self) -> Mapping[str, float]:
         """calls, cached, prompt_tokens, reply_tokens, seconds, retries."""
+        ...
+
+
+class Remembering(Protocol):
+    """What a backend offers whose ``study`` learns something: to know it again in a later run, when
+    documents were added, so that those that did not change are not read otherwise."""
+
+    def memory(self) -> str:
+        """All that ``study`` learned."""
+        ...
+
+    def recall(self, memory: str) -> bool:
+        """Takes the place of ``study``; False where ``memory`` is of another version."""
         ...

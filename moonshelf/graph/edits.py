@@ -87,3 +87,6 @@ class Usage(Config):
     """Its most frequent normalized values and their document counts, most frequent first."""
     several: int = Field(default=0, ge=0)
     """Products with more than one distinct value."""
+    clashes: tuple[tuple[str, int], ...] | None = None
+    """Other properties, each with the number of products that hold both and share no value: what
+    a merge of two single-valued properties would break. None: nobody counted, so no merge."""

@@ -129,19 +129,23 @@ class Fact(Config):
     """English wording of a value stated in another language; the raw text is what is verified."""
 
 
+class Refusal(Config):
+    """A candidate that did not become a fact, with the step and the reason; nothing is lost."""
+
+    document: str
+    step: Literal[
+        "json", "vocabulary", "span", "guard", "unit", "range", "option", "conflict", "shacl"
+    ]
+    reason: str
+    candidate: str
+    """The candidate as JSON, for a person to read."""
+
+
 class Extraction(Config):
     """What a backend found in one document: the class of its product, and candidate facts."""
 
     document: str
     product_class: str
     facts: tuple[Fact, ...]
-
-
-class Refusal(Config):
-    """A candidate that did not become a fact, with the step and the reason; nothing is lost."""
-
-    document: str
-    step: Literal["json", "vocabulary", "span", "guard", "unit", "range", "option", "shacl"]
-    reason: str
-    candidate: str
-    """The candidate as JSON, for a person to read."""
+    refusals: tuple[Refusal, ...] = ()
+    """Candidates that the backend itself turned down: guarded, unreadable, nowhere in the text."""

@@ -1,0 +1,196 @@
+"""Facts of one document, by the plan of its class: find, guard, keep each value once.
+
+After arXiv 2511.11017's third agent ("emit a value only if the text states it"): here every
+candidate begins as a span, and a value that no span states cannot arise.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from moonshelf.graph.builtin.brands import Brands
+from moonshelf.graph.builtin.candidate import Candidate, Corpus, Page
+from moonshelf.graph.builtin.classify import Classifier
+from moonshelf.graph.builtin.codes import CodeHabits
+from moonshelf.graph.builtin.find_numbers import find_numbers
+from moonshelf.graph.builtin.find_pairs import find_pairs
+from moonshelf.graph.builtin.find_words import (
+    find_brand,
+    find_designations,
+    find_models,
+    find_words,
+)
+from moonshelf.graph.builtin.guards import Zone, guarded
+from moonshelf.graph.builtin.knowledge import Knowledge
+from moonshelf.graph.builtin.measures import words_and_pairs
+from moonshelf.graph.builtin.plan import Plan, plan_of
+from moonshelf.graph.builtin.reading import FieldReading, read_document
+from moonshelf.graph.builtin.survey import maker_of
+from moonshelf.graph.ontology import ROOT, Ontology
+from moonshelf.graph.records import Document, Extraction, Fact, Refusal, Span, TextEvidence
+
+# Below this a candidate is not worth a refusal either.
+ABSTAIN = 0.5
+# Several values of a single-valued property: more of them say less.
+MOST_RIVALS = 3
+# Own properties that tell the kind of a product that no title names.
+VOTES = 2
+_ANY = ""
+
+
+class Reader:
+    """Extracts by one ontology and one body of knowledge. Holds nothing of any document."""
+
+    def __init__(self, knowledge: Knowledge, ontology: Ontology) -> None:
+        self.knowledge, self.ontology = knowledge, ontology
+        self.classifier = Classifier(ontology)
+        self.corpus = corpus_of(knowledge)
+        self._headings = frozenset(knowledge.headings)
+        self._plans: dict[str, Plan] = {}
+
+    def extract(self, document: Document) -> Extraction:
+        """The class and the candidate facts of a document; those under a guard as refusals."""
+        readings = read_document(document, self.knowledge.mark, self._headings)
+        owner = self.classifier.of(readings, document.category)
+        if owner == ROOT:
+            owner = self._by_properties(readings)
+        page = self._page(readings, owner)
+        zones = {reading.name: reading.zones for reading in readings}
+        kept: list[Candidate] = []
+        refusals: list[Refusal] = []
+        for candidate in _ranked(_candidates(page)):
+            zone = _guard(candidate, zones)
+            if zone is not None:
+                refusals.append(_refusal(document, candidate, zone, readings))
+            elif candidate.confidence >= ABSTAIN and _is_new(candidate, kept):
+                kept.append(candidate)
+        kept = [c for c in kept if not _is_part_of_a_series(c, kept, page.plan)]
+        return Extraction(
+            document=document.id,
+            product_class=owner,
+            facts=tuple(_fact(document, c, readings) for c in kept),
+            refusals=tuple(refusals),
+        )
+
+    def _by_properties(self, readings: Sequence[FieldReading]) -> str:
+        """The kind whose own properties an unnamed product has: two at least, and no other's."""
+        page = self._page(readings, _ANY)
+        said = {c.definition.name: c.definition.domain for c in _candidates(page)}
+        votes = Counter(domain for domain in said.values() if domain != ROOT)
+        if len(votes) == 1 and votes.total() >= VOTES:
+            return next(iter(votes))
+        return ROOT
+
+    def _page(self, readings: Sequence[FieldReading], owner: str) -> Page:
+        if owner not in self._plans:
+            everything = self.ontology.properties
+            owned = everything if owner == _ANY else self.ontology.slice(owner)
+            self._plans[owner] = plan_of(owned, self.knowledge)
+        return Page(
+            readings=readings,
+            plan=self._plans[owner],
+            corpus=self.corpus,
+            brand=maker_of(readings, self.corpus.brands),
+            context=words_and_pairs([w for reading in readings for w in reading.words]),
+            types=self.classifier.words,
+        )
+
+
+def corpus_of(knowledge: Knowledge) -> Corpus:
+    names = dict(knowledge.brands)
+    longest = max((len(name.split()) for name in names.values()), default=0) + 1
+    return Corpus(
+        brands=Brands(names, {}, frozenset(knowledge.contexts), longest),
+        habits=CodeHabits(
+            frozenset(knowledge.common_codes),
+            frozenset(knowledge.code_tails),
+            frozenset(knowledge.code_heads),
+            frozenset(knowledge.code_units),
+        ),
+    )
+
+
+def _candidates(page: Page) -> Iterator[Candidate]:
+    title = next((r for r in page.readings if r.title), None)
+    if title is not None and (brand := find_brand(page, title)):
+        yield brand
+    for reading in page.readings:
+        yield from find_models(page, reading)
+        yield from find_designations(page, reading)
+        for segment, words in reading.parts():
+            if segment.kind != "heading":
+                yield from find_numbers(page, reading, words)
+                yield from find_words(page, reading, segment, words)
+                yield from find_pairs(page, reading, segment, words)
+
+
+def _ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Surest first; equal ones in the order of the text."""
+    return sorted(candidates, key=lambda c: -c.confidence)
+
+
+def _guard(candidate: Candidate, zones: dict[str, tuple[Zone, ...]]) -> Zone | None:
+    if candidate.guarded:
+        return None
+    return guarded(zones[candidate.field], candidate.start, candidate.end)
+
+
+def _is_new(candidate: Candidate, kept: Sequence[Candidate]) -> bool:
+    """Whether it says what nothing before it says: another value, where there is room for one."""
+    name = candidate.definition.name
+    rivals = [c for c in kept if c.definition.name == name]
+    if any(c.value == candidate.value and type(c.value) is type(candidate.value) for c in rivals):
+        return False
+    if isinstance(candidate.value, bool) and rivals:
+        return False
+    if any(_within(candidate, c) for c in rivals):
+        return False
+    return candidate.definition.many or len(rivals) < MOST_RIVALS
+
+
+def _is_part_of_a_series(candidate: Candidate, kept: Sequence[Candidate], plan: Plan) -> bool:
+    """The 5200FX of "Kiyora 5200FX" is no model code."""
+    series, models = plan.roles.get("series"), plan.roles.get("model_number")
+    if series is None or candidate.definition is not models:
+        return False
+    return any(c.definition is series and _within(candidate, c) for c in kept)
+
+
+def _within(candidate: Candidate, other: Candidate) -> bool:
+    """Part of a longer statement of the same property ("steel" of "stainless steel")."""
+    same = candidate.field == other.field
+    return same and other.start <= candidate.start and candidate.end <= other.end
+
+
+def _fact(document: Document, found: Candidate, readings: Sequence[FieldReading]) -> Fact:
+    raw = _text(found.field, readings)[found.start : found.end]
+    return Fact(
+        document=document.id,
+        property=found.definition.name,
+        value=found.value,
+        unit=found.unit,
+        evidence=TextEvidence(
+            span=Span(field=found.field, start=found.start, end=found.end), raw=raw
+        ),
+        confidence=round(found.confidence, 4),
+    )
+
+
+def _refusal(
+    document: Document, found: Candidate, zone: Zone, readings: Sequence[FieldReading]
+) -> Refusal:
+    fact = _fact(document, found, readings)
+    text = _text(found.field, readings)
+    word = text[zone.start : zone.end] if zone.behind else text[zone.word : zone.start]
+    return Refusal(
+        document=document.id,
+        step="guard",
+        reason=f"{zone.guard}: it stands under {word.strip()!r}",
+        candidate=json.dumps(fact.model_dump(mode="json"), sort_keys=True),
+    )
+
+
+def _text(name: str, readings: Sequence[FieldReading]) -> str:
+    return next(r.text for r in readings if r.name == name)

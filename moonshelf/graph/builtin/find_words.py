@@ -1,0 +1,261 @@
+"""Candidates with words: brand, codes, colors, materials, features, kinds of a thing, options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from moonshelf.graph.builtin.candidate import (
+    CERTAIN,
+    IN_PROSE,
+    LIKELY,
+    SURE,
+    WEAK,
+    Candidate,
+    Page,
+)
+from moonshelf.graph.builtin.codes import find_codes, find_standards
+from moonshelf.graph.builtin.colors import find_colors, find_materials
+from moonshelf.graph.builtin.guards import guarded
+from moonshelf.graph.builtin.phrases import split
+from moonshelf.graph.builtin.reading import FieldReading, Word
+from moonshelf.graph.builtin.segments import Segment
+from moonshelf.graph.builtin.survey import SHORTEST_NAME, brand_places
+from moonshelf.graph.builtin.titles import colors, descriptors, is_code_like, prepositions, stops
+from moonshelf.graph.builtin.wording import functions
+from moonshelf.graph.ontology import PropertyDef
+from moonshelf.graph.text import fold_value
+
+Spans = Sequence[tuple[int, int]]
+_DASH_GAPS = re.compile(r"\s*([-/])\s*")
+LONGEST_KIND = 4
+_PLUS = re.compile(r"\s*[+]\s")
+
+
+def find_brand(page: Page, title: FieldReading) -> Candidate | None:
+    """The maker: the known one that the title begins with, the first known one in it, or an unknown
+    one where makers stand."""
+    definition = page.plan.roles.get("brand")
+    first = title.segments[0] if title.segments else None
+    if definition is None or first is None:
+        return None
+    words = [w for w in title.words if w.segment >= 0]
+    brands = page.corpus.brands
+    for begin, end in brand_places(words, brands):
+        compact = "".join(w.word for w in words[begin:end])
+        start, stop = words[begin].start, words[end - 1].end
+        raw = title.text[start:stop]
+        opening = begin == 0
+        certain = opening or (len(compact) >= SHORTEST_NAME and not raw.islower())
+        if certain and stop < title.whole and not _other(title, start, stop):
+            # One spelling for both, and one that both of them say.
+            name = brands.names[compact].replace(" and ", " & ")
+            confidence = CERTAIN if opening else LIKELY
+            return Candidate(definition, name, title.name, start, stop, confidence)
+    return _unknown_brand(page, title, words, definition)
+
+
+def _other(title: FieldReading, start: int, stop: int) -> bool:
+    zone = guarded(title.zones, start, stop)
+    return zone is not None and not zone.behind
+
+
+def _unknown_brand(
+    page: Page, title: FieldReading, words: Sequence[Word], definition: PropertyDef
+) -> Candidate | None:
+    if len(words) < 2 or words[1].word not in page.corpus.brands.contexts:
+        return None
+    word = words[0]
+    common = word.word in colors() or word.word in descriptors() or word.word in stops()
+    raw = title.text[word.start : word.end]
+    if common or is_code_like(word.word) or raw.islower() or word.word in page.types:
+        return None
+    return Candidate(definition, word.word, title.name, word.start, word.end, WEAK)
+
+
+def find_models(page: Page, reading: FieldReading) -> Iterator[Candidate]:
+    """Model codes of a title."""
+    definition = page.plan.roles.get("model_number")
+    if definition is None or not reading.title:
+        return
+    for start, end in find_codes(reading, page.corpus.habits, page.brand):
+        value = _DASH_GAPS.sub(r"\1", fold_value(reading.text[start:end]))
+        yield Candidate(definition, value, reading.name, start, end, SURE)
+
+
+def find_designations(page: Page, reading: FieldReading) -> Iterator[Candidate]:
+    """R32, IP65 and the like."""
+    for name, start, end in find_standards(reading.text):
+        definition = page.plan.standards.get(name)
+        if definition is not None and end < reading.whole:
+            value = "".join(c for c in fold_value(reading.text[start:end]) if c not in " -")
+            yield Candidate(definition, value, reading.name, start, end, CERTAIN)
+
+
+def find_words(
+    page: Page, reading: FieldReading, segment: Segment, words: Sequence[Word]
+) -> Iterator[Candidate]:
+    """Candidates of one segment."""
+    known = list(brand_places(words, page.corpus.brands)) if reading.title else []
+    yield from _colors(page, reading, segment, words, known)
+    yield from _materials(page, reading, segment, words, known)
+    yield from _features(page, reading, segment, words)
+    yield from _kinds(page, reading, segment, words)
+    yield from _options(page, reading, segment, words)
+
+
+def _candidate(
+    definition: PropertyDef,
+    reading: FieldReading,
+    segment: Segment,
+    words: Sequence[Word],
+    first: int,
+    last: int,
+    confidence: float,
+) -> Candidate | None:
+    start, end = words[first].start, words[last - 1].end
+    value = fold_value(reading.text[start:end])
+    if end >= reading.whole or not value:
+        return None
+    sureness = confidence * (IN_PROSE if segment.kind == "sentence" else 1)
+    return Candidate(definition, value, reading.name, start, end, sureness)
+
+
+def _colors(
+    page: Page, reading: FieldReading, segment: Segment, words: Sequence[Word], known: Spans
+) -> Iterator[Candidate]:
+    definition = page.plan.roles.get("color")
+    if definition is None or not (reading.title or segment.key):
+        return
+    # "White with silver strip": behind a preposition it is the color of something else.
+    end = next((k for k, w in enumerate(words) if k and w.word in prepositions()), len(words))
+    for first, last in find_colors(words[:end], reading.text):
+        if not _overlaps(first, last, known):
+            found = _candidate(definition, reading, segment, words, first, last, SURE)
+            if found is not None:
+                yield found
+
+
+def _materials(
+    page: Page, reading: FieldReading, segment: Segment, words: Sequence[Word], known: Spans
+) -> Iterator[Candidate]:
+    definition = page.plan.roles.get("material")
+    if definition is None:
+        return
+    for match in find_materials(words, reading.text):
+        if match.last < len(words) and words[match.last].word in page.plan.slots:
+            continue  # "Mesh Filter" says what the filter is made of
+        if not _overlaps(match.first, match.last, known):
+            found = _candidate(definition, reading, segment, words, match.first, match.last, LIKELY)
+            if found is not None:
+                yield found
+
+
+def _features(
+    page: Page, reading: FieldReading, segment: Segment, words: Sequence[Word]
+) -> Iterator[Candidate]:
+    """A phrase that states a feature, or denies it ("Non-Inverter")."""
+    for match in page.plan.features.find(words, reading.text, nested=True):
+        start, end = words[match.first].start, words[match.last - 1].end
+        if end >= reading.whole:
+            continue
+        zone = guarded(reading.zones, start, end)
+        denied = zone is not None and zone.guard == "negation" and not zone.behind
+        if zone is not None and denied and zone.word < start:
+            start = zone.word
+        sureness = SURE * (IN_PROSE if segment.kind == "sentence" else 1)
+        yield Candidate(
+            match.payload, not denied, reading.name, start, end, sureness, guarded=denied
+        )
+
+
+def _kinds(
+    page: Page, reading: FieldReading, segment: Segment, words: Sequence[Word]
+) -> Iterator[Candidate]:
+    """What is before a head ("HD Filter"); known kinds and series by themselves."""
+    done: set[int] = set()
+    for k, word in enumerate(words):
+        definition = page.plan.slots.get(word.word)
+        if definition is None or k == 0 or word.end > reading.whole:
+            continue
+        first = _kind_begins(page, words, k, reading)
+        if first < k:
+            found = _candidate(definition, reading, segment, words, first, k, SURE)
+            if found is not None:
+                done.update(range(first, k + 1))
+                yield found
+    if not done and (definition := _coordinated(page, reading, segment)) is not None:
+        found = _candidate(definition, reading, segment, words, 0, len(words), LIKELY)
+        if found is not None and len(words) < LONGEST_KIND:
+            done.update(range(len(words)))
+            yield found
+    for match in page.plan.values.find(words, reading.text):
+        if done.intersection(range(match.first, match.last)):
+            continue
+        alone = match.last - match.first == len(words)
+        is_series = page.plan.roles.get("series") is match.payload
+        if not (alone or is_series):
+            continue
+        first, last = match.first, match.last
+        if is_series:
+            last = _series_ends(words, last, reading)
+        found = _candidate(match.payload, reading, segment, words, first, last, LIKELY)
+        if found is not None:
+            yield found
+
+
+def _coordinated(page: Page, reading: FieldReading, segment: Segment) -> PropertyDef | None:
+    """The head that this segment shares with the next: "Anti-Viral + PM 2.5 Filter"."""
+    if not _PLUS.match(reading.text, segment.end):
+        return None
+    later = next((s for s in reading.segments if s.start > segment.start), segment)
+    last = split(reading.text[later.start : later.end])[-1:]
+    return page.plan.slots.get(last[0]) if last and later is not segment else None
+
+
+def _series_ends(words: Sequence[Word], last: int, reading: FieldReading) -> int:
+    """With the names behind it: "Vectra Elite", "Kiyora 5200FX"; up to two."""
+    end = last
+    while end < len(words) and end - last < 2:
+        word = words[end]
+        raw = reading.text[word.start : word.end]
+        close = reading.text[words[end - 1].end : word.start] == " "
+        common = word.word in functions() or word.word in descriptors() or word.word in colors()
+        alone = len(raw) == 1 and not (raw.isupper() and end + 1 == len(words))
+        if alone or not close or common or word.quantity is not None or raw.islower():
+            break
+        if is_code_like(word.word) and not (raw[0].isdigit() and len(raw) <= 6):
+            break
+        if word.word in stops() and word.word != "plus":
+            break
+        end += 1
+    return end
+
+
+def _kind_begins(page: Page, words: Sequence[Word], head: int, reading: FieldReading) -> int:
+    """Where the words before a head begin: those known, else all that the segment has, if few."""
+    for match in page.plan.values.find(words[:head], reading.text):
+        if match.last == head:
+            return match.first
+    few = head <= LONGEST_KIND and reading.title
+    plain = all(
+        w.quantity is None and w.word not in stops() and w.word not in colors()
+        for w in words[:head]
+    )
+    whole = head == len(words) - 1
+    return 0 if few and plain and whole else head
+
+
+def _options(
+    page: Page, reading: FieldReading, segment: Segment, words: Sequence[Word]
+) -> Iterator[Candidate]:
+    for match in page.plan.options.find(words, reading.text):
+        definition, option = match.payload
+        start, end = words[match.first].start, words[match.last - 1].end
+        if end < reading.whole:
+            sureness = LIKELY * (IN_PROSE if segment.kind == "sentence" else 1)
+            yield Candidate(definition, option, reading.name, start, end, sureness)
+
+
+def _overlaps(first: int, last: int, spans: Spans) -> bool:
+    return any(first < b and a < last for a, b in spans)

@@ -1,0 +1,117 @@
+"""Everything that can be said of a finished graph folder, in one record.
+
+Stability and memory are not in it: they need the schema learned again and the build measured; see
+``stability.py`` and ``benchmarks/graph_extraction.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from moonshelf.config import Config
+from moonshelf.errors import StoreError
+from moonshelf.graph.evaluate.coverage import TextCoverage, text_coverage
+from moonshelf.graph.evaluate.facts import FactScores, fact_scores
+from moonshelf.graph.evaluate.gold import GoldSet
+from moonshelf.graph.evaluate.redundancy import Redundancy, redundancy
+from moonshelf.graph.evaluate.sizes import Sizes, sizes
+from moonshelf.graph.evaluate.soundness import Soundness, soundness
+from moonshelf.graph.manifest import ONTOLOGY, read_manifest
+from moonshelf.graph.ontology import Ontology
+from moonshelf.graph.outcome import Outcome
+from moonshelf.graph.records import Document, Extraction
+from moonshelf.graph.schema.history import History
+from moonshelf.graph.state import State
+from moonshelf.graph.usage import usage_of
+
+
+class Evaluation(Config):
+    """See the parts. ``facts``: None without a gold set. ``seconds``: of the build, by stage."""
+
+    sizes: Sizes
+    soundness: Soundness
+    text: TextCoverage
+    redundancy: Redundancy
+    facts: FactScores | None = None
+    seconds: Mapping[str, float]
+    costs: Mapping[str, float]
+
+
+def evaluate_graph(
+    graph: Path, gold: GoldSet | None = None, *, given: bool = False, features: bool = True
+) -> Evaluation:
+    """
+    Args:
+        graph: a folder that ``graph build`` finished.
+        gold: labels of some of its texts.
+        given, features: see :func:`~moonshelf.graph.evaluate.facts.fact_scores`.
+
+    Raises:
+        StoreError: no graph, or one whose build has not ended.
+        DataError: the gold set's texts are not in the graph.
+    """
+    manifest = read_manifest(graph)
+    if manifest["status"] != "complete":
+        raise StoreError(
+            "this graph is not complete",
+            where=str(graph),
+            cure="run `moonshelf graph build` again: it goes on where it ended",
+        )
+    ontology = History.open(graph / ONTOLOGY).ontology()
+    with State.open(graph, create=False) as state:
+        documents = list(state.documents())
+        outcomes = list(state.outcomes())
+    unread = {one.document for one in outcomes if one.digest == ""}
+    summary = manifest["summary"]
+    return evaluate_records(
+        documents,
+        outcomes,
+        ontology,
+        gold,
+        unread=unread,
+        given=given,
+        features=features,
+        violations=summary["shapes"]["violations"],
+        seconds=summary["seconds"],
+        costs=summary["costs"],
+    )
+
+
+def evaluate_records(
+    documents: list[Document],
+    outcomes: list[Outcome],
+    ontology: Ontology,
+    gold: GoldSet | None = None,
+    *,
+    unread: set[str] | frozenset[str] = frozenset(),
+    given: bool = False,
+    features: bool = True,
+    violations: int | None = None,
+    seconds: Mapping[str, float] | None = None,
+    costs: Mapping[str, float] | None = None,
+) -> Evaluation:
+    """The same from records alone. ``unread``: ids of rows that were no documents."""
+    found = {one.document: extraction_of(one) for one in outcomes if one.status == "done"}
+    ids = {one.id for one in documents} | unread
+    return Evaluation(
+        sizes=sizes(found.values(), ontology, len(ids)),
+        soundness=soundness(documents, outcomes, ids, violations),
+        text=text_coverage(documents, found),
+        redundancy=redundancy(ontology, usage_of(outcomes, ontology)),
+        facts=None
+        if gold is None
+        else fact_scores(found, documents, ontology, gold, given=given, features=features),
+        seconds=seconds or {},
+        costs=costs or {},
+    )
+
+
+def extraction_of(outcome: Outcome) -> Extraction:
+    """An outcome as the extraction it came from, checked facts alone."""
+    return Extraction(
+        document=outcome.document,
+        product_class=outcome.product_class,
+        facts=outcome.facts,
+        refusals=outcome.refusals,
+    )

@@ -1,0 +1,36 @@
+"""How a long work shows its stages: a label for each, and a progress within it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import TypeAlias
+
+from moonshelf.progress import Progress, silent
+
+Stages: TypeAlias = Callable[[str], AbstractContextManager[Progress]]
+
+
+@contextlib.contextmanager
+def quiet(label: str) -> Iterator[Progress]:
+    """Stages that nobody watches."""
+    yield silent
+
+
+class Clock:
+    """Wall-clock seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Adds the time of the block to ``stage``."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            spent = time.monotonic() - start
+            self.seconds[stage] = round(self.seconds.get(stage, 0.0) + spent, 3)

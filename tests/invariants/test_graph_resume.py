@@ -1,0 +1,107 @@
+"""A build may be killed with `kill -9` anywhere: running it again ends in the same graph, byte for
+byte, and no document is lost."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moonshelf.graph.workers import processes_work
+from tests.invariants import graph_resume_job
+from tests.invariants.graph_resume_job import job
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not processes_work(), reason="this platform cannot fork"),
+]
+
+
+def started(*words: Any, **more: Any) -> Any:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([graph_resume_job.__name__, "rdflib", "pyshacl"])
+    process = context.Process(target=job, args=words, kwargs=more)
+    process.start()
+    return process
+
+
+def lives(*words: Any, **more: Any) -> bool:
+    """Whether a build came to its end; it may only end well or by its own kill."""
+    process = started(*words, **more)
+    process.join(60)
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return process.exitcode == 0
+
+
+def dump(out: Path) -> bytes:
+    return out.with_suffix(".nq").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The graphs of runs that nobody disturbed, and how many events they were made of."""
+    out = tmp_path_factory.mktemp("calm") / "out"
+    found: dict[str, Any] = {}
+    for shop, learn in (("first", "once"), ("later", "again")):
+        assert lives(out, shop, learn=learn)
+        found[shop] = dump(out)
+        found[f"{shop} events"] = int(out.with_suffix(".count").read_text())
+    assert found["first"] != found["later"]
+    return found
+
+
+def test_a_first_build_killed_again_and_again(tmp_path: Path, calm: dict[str, Any]) -> None:
+    """Every life gets a little further than the last one."""
+    rng, out, deaths, event = random.Random(0), tmp_path / "out", 0, 1
+    while not lives(out, "first", event):
+        deaths += 1
+        event += rng.randrange(3, 20)
+    assert deaths >= 6
+    assert dump(out) == calm["first"]
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_one_death_at_any_place(tmp_path: Path, calm: dict[str, Any], place: int) -> None:
+    event = random.Random(place).randrange(1, calm["first events"])
+    assert not lives(tmp_path / "out", "first", event)
+    assert lives(tmp_path / "out", "first")
+    assert dump(tmp_path / "out") == calm["first"]
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_an_update_that_learns_deletes_and_rewrites_may_die_too(
+    tmp_path: Path, calm: dict[str, Any], place: int
+) -> None:
+    out = tmp_path / "out"
+    assert lives(out, "first")
+    event = random.Random(place).randrange(1, calm["later events"])
+    assert not lives(out, "later", event, learn="again")
+    # "again" anew would learn on top of what was learned; it is only repeated if it never began.
+    begun = event > calm["later events"] // 4
+    assert lives(out, "later", learn="once" if begun else "again")
+    assert dump(out) == calm["later"]
+
+
+def test_processes_killed_by_the_clock(tmp_path: Path, calm: dict[str, Any]) -> None:
+    rng, out = random.Random(5), tmp_path / "out"
+    for _ in range(4):
+        process = started(out, "first", pause=0.01, workers=2)
+        time.sleep(rng.uniform(0.2, 1.5))
+        process.kill()
+        process.join()
+    deadline = time.monotonic() + 20
+    # The killed run's processes hold its lock until they notice that it is gone.
+    while not _ends(out):
+        assert time.monotonic() < deadline
+    assert dump(out) == calm["first"]
+
+
+def _ends(out: Path) -> bool:
+    process = started(out, "first", workers=2)
+    process.join(60)
+    return process.exitcode == 0

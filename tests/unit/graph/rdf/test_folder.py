@@ -1,0 +1,141 @@
+"""The folder of a store: who may open it, what damage is told, what a kill leaves behind."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from moonshelf.errors import StoreError, UsageError
+from moonshelf.graph.rdf.store import GraphStore
+from tests.unit.graph.rdf.cases import ONTOLOGY, held, split, values
+
+ROOT = Path(__file__).resolve().parents[4]
+
+
+def test_one_writer_or_many_readers(tmp_path) -> None:
+    folder = tmp_path / "s"
+    with GraphStore.open(folder) as store:
+        store.put_many([split()], ONTOLOGY)
+        for read_only in (True, False):
+            with pytest.raises(StoreError, match="another process"):
+                GraphStore.open(folder, read_only=read_only)
+    with (
+        GraphStore.open(folder, read_only=True) as one,
+        GraphStore.open(folder, read_only=True) as two,
+    ):
+        assert len(one) == len(two) > 0
+        with pytest.raises(StoreError, match="reading only"):
+            one.put_many([split()], ONTOLOGY)
+        with pytest.raises(StoreError, match="another process"):
+            GraphStore.open(folder)
+    GraphStore.open(folder).close()
+
+
+def test_what_cannot_be_opened(tmp_path) -> None:
+    with pytest.raises(StoreError, match="no graph store"):
+        GraphStore.open(tmp_path / "none", read_only=True)
+    assert not (tmp_path / "none").exists()
+    GraphStore.open(tmp_path / "s", base="https://a.example/").close()
+    with pytest.raises(StoreError, match="begin with"):
+        GraphStore.open(tmp_path / "s", base="https://b.example/")
+    with pytest.raises(UsageError):
+        GraphStore.open(tmp_path / "t", base="nothing")
+    with GraphStore.open(tmp_path / "s", read_only=True) as store:
+        assert store.names.base == "https://a.example/"
+    (tmp_path / "s" / "store.json").write_text('{"kind": "graph store", "format": 99}')
+    with pytest.raises(StoreError, match="format 99"):
+        GraphStore.open(tmp_path / "s")
+    (tmp_path / "s" / "store.json").write_text("{")
+    with pytest.raises(StoreError, match=r"store\.json"):
+        GraphStore.open(tmp_path / "s")
+
+
+def test_a_damaged_database_is_an_error_with_a_cure(tmp_path) -> None:
+    with GraphStore.open(tmp_path / "s") as store:
+        store.put_many([split()], ONTOLOGY)
+    (tmp_path / "s" / "data" / "CURRENT").write_bytes(b"nonsense\n")
+    with pytest.raises(StoreError) as caught:
+        GraphStore.open(tmp_path / "s")
+    assert caught.value.cure and caught.value.where
+
+
+def test_leftovers_of_a_killed_process_are_swept(tmp_path) -> None:
+    GraphStore.open(tmp_path / "s").close()
+    left = tmp_path / "s" / "data" / "bulk-123.sst"
+    left.write_bytes(b"x")
+    (tmp_path / "s" / "snapshot-1-1").mkdir()
+    GraphStore.open(tmp_path / "s").close()
+    assert not left.exists() and not (tmp_path / "s" / "snapshot-1-1").exists()
+
+
+# Puts batch after batch: six documents again and again, all with the same stars and the same brand,
+# and 20 sets that come and go (updates of many quads and of few); in between six new ones, large
+# enough for bulk files.
+CHILD = """
+import sys
+from moonshelf.graph.rdf.product_graph import Entry
+from moonshelf.graph.rdf.store import GraphStore
+from tests.unit.graph.rdf.cases import ONTOLOGY, fact
+def sets(d, n, count):
+    return [fact(d, "sets", k, raw=f"{n} {k}") for k in range(count)]
+with GraphStore.open(sys.argv[1]) as store:
+    print("go", flush=True)
+    for n in range(int(sys.argv[2]), 100_000):
+        store.put_many([
+            Entry(d, (fact(d, "stars", n % 5 + 1), fact(d, "brand", f"b{n}"),
+                      *sets(d, n, 20 * (n % 2))))
+            for d in map(str, range(6))
+        ], ONTOLOGY)
+        if n % 3 == 0:
+            new = [f"new {n} {k}" for k in range(6)]
+            store.put_many([Entry(d, tuple(sets(d, n, 40))) for d in new], ONTOLOGY)
+"""
+
+
+def test_killed_at_any_moment_a_batch_is_there_or_not(tmp_path) -> None:
+    chance = random.Random(4)
+    folder = tmp_path / "s"
+    states = set()
+    for turn in range(8):
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(folder), str(1_000 * turn)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert child.stdout is not None and child.stdout.readline() == "go\n"
+        time.sleep(chance.uniform(0.0, 0.7))
+        child.kill()
+        child.wait()
+        child.stdout.close()
+        with GraphStore.open(folder) as store:
+            states |= whole(store)
+    assert len(states) > 3, "the kills must fall on different states"
+
+
+def whole(store: GraphStore) -> set[str]:
+    """Checks that every batch is there with all its documents, or not at all; the brand there."""
+    found = sorted(store.documents())
+    again = [d for d in found if not d.startswith("new")]
+    assert again in ([], list("012345"))
+    stars = {tuple(values(store, d, "stars")) for d in again}
+    brands = {tuple(values(store, d, "brand")) for d in again}
+    counts = {len(values(store, d, "sets")) for d in again}
+    sizes = {len(held(store, store.names.evidence(d))) for d in again}
+    assert len(stars) == len(brands) == len(counts) == len(sizes) == (1 if again else 0)
+    assert counts <= {0, 20}
+    entities = {s for s, _, _ in held(store, store.names.entities)}
+    assert entities == {brand for (brand,) in brands}
+    groups = Counter(d.rpartition(" ")[0] for d in found if d.startswith("new"))
+    assert set(groups.values()) <= {6}
+    for d in found:
+        assert not d.startswith("new") or len(values(store, d, "sets")) == 40
+    return entities

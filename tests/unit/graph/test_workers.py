@@ -1,0 +1,98 @@
+"""Results in order, whatever dies, hangs or finishes first."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from moonshelf.graph.workers import CHUNK, in_processes, in_threads, processes_work
+
+forks = pytest.mark.skipif(not processes_work(), reason="this platform cannot fork")
+
+
+def lost(item: int, reason: str) -> str:
+    return f"lost {item}: {reason}"
+
+
+@forks
+@pytest.mark.parametrize("workers", [1, 3])
+def test_processes_keep_the_order(workers: int) -> None:
+    count = 3 * CHUNK + 5
+
+    def work(item: int) -> str:
+        time.sleep(0.002 if item % 7 == 0 else 0)
+        return f"{item} by {os.getpid()}"
+
+    found = list(in_processes(range(count), work, lost, workers=workers))
+    assert [one.split()[0] for one in found] == [str(k) for k in range(count)]
+    by = {one.split()[-1] for one in found}
+    assert str(os.getpid()) not in by and len(by) == workers
+
+
+@forks
+def test_a_dying_process_costs_the_document_it_was_at_and_no_other() -> None:
+    def work(item: int) -> str:
+        if item in (5, 6, 40):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return f"done {item}"
+
+    found = list(in_processes(range(100), work, lost, workers=2))
+    assert len(found) == 100
+    assert [k for k, one in enumerate(found) if one.startswith("lost")] == [5, 6, 40]
+    assert "exit code -9" in found[5] and found[7] == "done 7"
+
+
+@forks
+def test_a_hanging_document_is_given_up() -> None:
+    def work(item: int) -> str:
+        if item == 3:
+            time.sleep(60)
+        return f"done {item}"
+
+    start = time.monotonic()
+    found = list(in_processes(range(20), work, lost, workers=2, limit_s=0.4))
+    assert time.monotonic() - start < 20
+    assert [k for k, one in enumerate(found) if one.startswith("lost")] == [3]
+    assert "longer than 0.4 s" in found[3]
+
+
+@forks
+def test_large_items_and_answers_do_not_lock_up() -> None:
+    big = "x" * 400_000
+    found = list(in_processes([big] * (2 * CHUNK + 1), str.upper, lost, workers=2))  # type: ignore[arg-type]
+    assert found == [big.upper()] * (2 * CHUNK + 1)
+
+
+@forks
+def test_leaving_early_leaves_no_process_behind() -> None:
+    results = in_processes(iter(range(10**9)), lambda item: os.getpid(), lost, workers=2)  # type: ignore[arg-type]
+    pids = {next(results) for _ in range(3)}
+    results.close()  # type: ignore[attr-defined]
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid), 0)
+
+
+def test_threads_keep_the_order_and_read_ahead_a_little() -> None:
+    read: list[int] = []
+
+    def items() -> Iterator[int]:
+        for k in range(50):
+            read.append(k)
+            yield k
+
+    def work(item: int) -> tuple[int, str]:
+        time.sleep(0.003 * (item % 3))
+        return item, threading.current_thread().name
+
+    results = in_threads(items(), work, workers=4)
+    assert next(results)[0] == 0
+    assert len(read) <= 16
+    rest = list(results)
+    assert [item for item, _ in rest] == list(range(1, 50))
+    assert len({name for _, name in rest}) > 1
