@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Literal, TypeAlias
@@ -104,13 +105,7 @@ def _without_common_codes(known: Sequence[Profile]) -> list[Profile]:
     """Codes that many products share say nothing about one of them ("1080p")."""
     counts = Counter(code for one in known for code in one.codes)
     common = {code for code, count in counts.items() if count > MOST_WITH_ONE_CODE}
-    return [_with_codes(one, one.codes - common) if one.codes & common else one for one in known]
-
-
-def _with_codes(one: Profile, codes: frozenset[str]) -> Profile:
-    from dataclasses import replace
-
-    return replace(one, codes=codes)
+    return [replace(one, codes=one.codes - common) for one in known]
 
 
 def _neighbors(known: Sequence[Profile]) -> tuple[list[list[int]], int]:

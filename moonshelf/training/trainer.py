@@ -144,14 +144,9 @@ class Trainer:
         config = self.recipe.stages[name]
         seed = self.recipe.seed * 1000 + index
         seed_all(seed)
+        size = self.group.size
         stage = AlignStage(
-            name,
-            config,
-            encoder,
-            source,
-            seed=seed,
-            device=self.device,
-            processes=self.group.size,
+            name, config, encoder, source, seed=seed, device=self.device, processes=size
         )
         precision = self._precision(encoder, probe, saved)
         optimizer = build_optimizer(
@@ -169,18 +164,19 @@ class Trainer:
                 return
         self._check_start(stage, optimizer, state, digest)
         self._describe(stage, precision, optimizer)
-        if config.distill is not None:
-            rows = {view: stage.rows(view) for view in View if len(stage.rows(view))}
-            with self.group.leader_first():
-                stage.teacher = teacher_vectors(
-                    config.distill,
-                    rows,
-                    source,
-                    self.out / "teacher" / name,
-                    device=self.device,
-                    bf16=precision.name == "bf16",
-                    progress=self.progress,
-                )
+        self._teach(stage, precision)
+        self._loop(stage, optimizer, precision, state, digest, seed)
+
+    def _loop(
+        self,
+        stage: AlignStage,
+        optimizer: SplitOptimizer,
+        precision: Precision,
+        state: LoopState,
+        digest: str,
+        seed: int,
+    ) -> None:
+        config = stage.config
         with contextlib.ExitStack() as stack:
             hooks = run_hooks(
                 stack,
@@ -208,6 +204,22 @@ class Trainer:
                 progress=self.progress,
                 group=self.group,
                 seed=seed,
+            )
+
+    def _teach(self, stage: AlignStage, precision: Precision) -> None:
+        """Vectors of the teacher, if there is one; the leading process leaves them for all."""
+        if stage.config.distill is None:
+            return
+        rows = {view: stage.rows(view) for view in View if len(stage.rows(view))}
+        with self.group.leader_first():
+            stage.teacher = teacher_vectors(
+                stage.config.distill,
+                rows,
+                stage.source,
+                self.out / "teacher" / stage.name,
+                device=self.device,
+                bf16=precision.name == "bf16",
+                progress=self.progress,
             )
 
     def _check_start(

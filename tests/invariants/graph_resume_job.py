@@ -40,9 +40,14 @@ LATER = [
 SHOPS = {"first": SHOP, "later": LATER}
 
 
-def job(out: Path, shop: str, fatal: int = 0, pause: float = 0.0, **settings: Any) -> None:
-    """Builds ``shop`` into ``out``; dies at event ``fatal``, else writes OUT.nq and OUT.count."""
-    events = Events(fatal)
+def job(
+    out: Path, shop: str, fatal: int = 0, pause: float = 0.0, after: str = "", **settings: Any
+) -> None:
+    """Builds ``shop`` into ``out``, writes OUT.nq and OUT.count.
+
+    Dies before that at event ``fatal``, or once the file ``after`` was put in its place.
+    """
+    events = Events(fatal, after)
     events.watch(pause)
     backend = ToyBackend(explode={"d05": reply_error()})
     chosen = BuildSettings.model_validate({"workers": 1, "prune": True, **settings})
@@ -57,8 +62,8 @@ def job(out: Path, shop: str, fatal: int = 0, pause: float = 0.0, **settings: An
 class Events:
     """Counts what happens on disk and kills this process at the event asked for."""
 
-    def __init__(self, fatal: int) -> None:
-        self.fatal, self.count = fatal, 0
+    def __init__(self, fatal: int, after: str) -> None:
+        self.fatal, self.after, self.count = fatal, after, 0
 
     def __call__(self) -> None:
         self.count += 1
@@ -90,6 +95,8 @@ class Events:
             time.sleep(pause)
             found = inner(*args, **kwargs)
             self()
+            if self.after and str(args[-1]).endswith(self.after):
+                os.kill(os.getpid(), signal.SIGKILL)
             return found
 
         return outer

@@ -87,6 +87,22 @@ def test_an_update_that_learns_deletes_and_rewrites_may_die_too(
     assert dump(out) == calm["later"]
 
 
+def test_death_between_the_new_schema_and_the_note_that_it_is_learned(
+    tmp_path: Path, calm: dict[str, Any]
+) -> None:
+    """It learns again from where it began, not on top of what nobody knows to be there."""
+    out = tmp_path / "out"
+    assert lives(out, "first")
+    log = out / "ontology" / "log.jsonl"
+    before = log.read_bytes()
+    assert not lives(out, "later", learn="again", after="/ontology/log.jsonl")
+    learned = log.read_bytes()
+    assert learned.startswith(before) and learned != before
+    assert lives(out, "later")
+    assert log.read_bytes() == learned
+    assert dump(out) == calm["later"]
+
+
 def test_processes_killed_by_the_clock(tmp_path: Path, calm: dict[str, Any]) -> None:
     rng, out = random.Random(5), tmp_path / "out"
     for _ in range(4):

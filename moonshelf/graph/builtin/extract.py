@@ -7,7 +7,7 @@ candidate begins as a span, and a value that no span states cannot arise.
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from moonshelf.graph.builtin.brands import Brands
@@ -35,6 +35,8 @@ from moonshelf.graph.records import Document, Extraction, Fact, Refusal, Span, T
 ABSTAIN = 0.5
 # Several values of a single-valued property: more of them say less.
 MOST_RIVALS = 3
+# More values of one property are no list of a product's any more.
+MOST_VALUES = 100
 # Own properties that tell the kind of a product that no title names.
 VOTES = 2
 _ANY = ""
@@ -59,13 +61,17 @@ class Reader:
         page = self._page(readings, owner)
         zones = {reading.name: reading.zones for reading in readings}
         kept: list[Candidate] = []
+        rivals: defaultdict[str, list[Candidate]] = defaultdict(list)
         refusals: list[Refusal] = []
         for candidate in _ranked(_candidates(page)):
             zone = _guard(candidate, zones)
             if zone is not None:
                 refusals.append(_refusal(document, candidate, zone, readings))
-            elif candidate.confidence >= ABSTAIN and _is_new(candidate, kept):
-                kept.append(candidate)
+            elif candidate.confidence >= ABSTAIN:
+                others = rivals[candidate.definition.name]
+                if _is_new(candidate, others):
+                    others.append(candidate)
+                    kept.append(candidate)
         kept = [c for c in kept if not _is_part_of_a_series(c, kept, page.plan)]
         return Extraction(
             document=document.id,
@@ -137,17 +143,15 @@ def _guard(candidate: Candidate, zones: dict[str, tuple[Zone, ...]]) -> Zone | N
     return guarded(zones[candidate.field], candidate.start, candidate.end)
 
 
-def _is_new(candidate: Candidate, kept: Sequence[Candidate]) -> bool:
-    """Whether it says what nothing before it says: another value, where there is room for one."""
-    name = candidate.definition.name
-    rivals = [c for c in kept if c.definition.name == name]
+def _is_new(candidate: Candidate, rivals: Sequence[Candidate]) -> bool:
+    """Whether it says what none of the same property says: another value, where there is room."""
+    if len(rivals) >= (MOST_VALUES if candidate.definition.many else MOST_RIVALS):
+        return False
     if any(c.value == candidate.value and type(c.value) is type(candidate.value) for c in rivals):
         return False
     if isinstance(candidate.value, bool) and rivals:
         return False
-    if any(_within(candidate, c) for c in rivals):
-        return False
-    return candidate.definition.many or len(rivals) < MOST_RIVALS
+    return not any(_within(candidate, c) for c in rivals)
 
 
 def _is_part_of_a_series(candidate: Candidate, kept: Sequence[Candidate], plan: Plan) -> bool:

@@ -29,6 +29,7 @@ from moonshelf.graph.text import fold_value
 Spans = Sequence[tuple[int, int]]
 _DASH_GAPS = re.compile(r"\s*([-/])\s*")
 LONGEST_KIND = 4
+LONGEST_HEADED = 60
 _PLUS = re.compile(r"\s*[+]\s")
 
 
@@ -184,7 +185,7 @@ def _kinds(
             if found is not None:
                 done.update(range(first, k + 1))
                 yield found
-    if not done and (definition := _coordinated(page, reading, segment)) is not None:
+    if not done and (definition := _coordinated(page, reading, words)) is not None:
         found = _candidate(definition, reading, segment, words, 0, len(words), LIKELY)
         if found is not None and len(words) < LONGEST_KIND:
             done.update(range(len(words)))
@@ -204,13 +205,16 @@ def _kinds(
             yield found
 
 
-def _coordinated(page: Page, reading: FieldReading, segment: Segment) -> PropertyDef | None:
+def _coordinated(page: Page, reading: FieldReading, words: Sequence[Word]) -> PropertyDef | None:
     """The head that this segment shares with the next: "Anti-Viral + PM 2.5 Filter"."""
-    if not _PLUS.match(reading.text, segment.end):
+    place = words[0].segment if words else -1
+    if place < 0 or place + 1 >= len(reading.segments):
         return None
-    later = next((s for s in reading.segments if s.start > segment.start), segment)
+    here, later = reading.segments[place], reading.segments[place + 1]
+    if not _PLUS.match(reading.text, here.end) or later.end - later.start > LONGEST_HEADED:
+        return None
     last = split(reading.text[later.start : later.end])[-1:]
-    return page.plan.slots.get(last[0]) if last and later is not segment else None
+    return page.plan.slots.get(last[0]) if last else None
 
 
 def _series_ends(words: Sequence[Word], last: int, reading: FieldReading) -> int:
@@ -234,11 +238,12 @@ def _series_ends(words: Sequence[Word], last: int, reading: FieldReading) -> int
 
 def _kind_begins(page: Page, words: Sequence[Word], head: int, reading: FieldReading) -> int:
     """Where the words before a head begin: those known, else all that the segment has, if few."""
-    for match in page.plan.values.find(words[:head], reading.text):
-        if match.last == head:
-            return match.first
+    begin = max(0, head - LONGEST_KIND)
+    for match in page.plan.values.find(words[begin:head], reading.text):
+        if begin + match.last == head:
+            return begin + match.first
     few = head <= LONGEST_KIND and reading.title
-    plain = all(
+    plain = few and all(
         w.quantity is None and w.word not in stops() and w.word not in colors()
         for w in words[:head]
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from moonshelf.graph.builtin.titles import (
     Title,
@@ -176,6 +177,7 @@ def _forms(
 ) -> list[Kind]:
     """Forms of a kind: words right before its head that never meet one another."""
     near: Counter[str] = Counter()
+    led: defaultdict[str, Counter[str]] = defaultdict(Counter)
     held: Counter[str] = Counter()
     together: Counter[tuple[str, str]] = Counter()
     mine: list[tuple[set[str], frozenset[str]]] = []
@@ -184,13 +186,20 @@ def _forms(
         if adjacent is None:
             continue
         near.update(adjacent)
+        for phrase in title.chain:
+            for before, word in pairwise(phrase):
+                if word in adjacent:
+                    led[word][before if _is_plain(before) else ""] += 1
         mine.append((adjacent, frozenset(w for phrase in title.chain for w in phrase)))
     for _, words in mine:
         held.update(w for w in words if w in near)
     chosen = [
         w
         for w in sorted(near, key=lambda w: (-near[w], w))
-        if near[w] >= least and near[w] >= ADJACENT * held[w] and w not in nouns
+        if near[w] >= least
+        and near[w] >= ADJACENT * held[w]
+        and w not in nouns
+        and not _is_half(led[w])
     ]
     for _, words in mine:
         there = [w for w in chosen if w in words]
@@ -210,6 +219,13 @@ def _forms(
         for word in kept
         if near[word] < parent.documents
     ]
+
+
+def _is_half(before: Counter[str]) -> bool:
+    """Whether a word hardly stands without one other before it: the "fi" of "wi-fi lamp"."""
+    word, count = max(before.items(), key=lambda pair: (pair[1], pair[0]), default=("", 0))
+    known = word and word not in descriptors()
+    return bool(known) and count >= BOUND * before.total()
 
 
 def _adjacent(title: Title, wordings: Sequence[Phrase]) -> set[str] | None:

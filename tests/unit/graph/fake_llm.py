@@ -57,6 +57,8 @@ class Fault:
     drip_s: float = 0.0
     hang_up: bool = False
     """Close before the whole body was sent."""
+    flood: int = 0
+    """Bytes to go on sending after the body, as long as the client takes them."""
 
 
 def changed(change: Callable[[dict[str, Any]], Any]) -> Callable[[str], str]:
@@ -114,6 +116,7 @@ class FakeLlm:
         """Chooses by the request itself, for clients whose order is not known."""
         self.dialects = {"json_schema", "json_object", "prompt"}
         """What it accepts; anything else is answered 400."""
+        self.flooded = 0
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.brain: Brain = brain or competent
@@ -188,7 +191,7 @@ def _handler(server: FakeLlm) -> type[BaseHTTPRequestHandler]:
                 headers = {"Content-Type": "application/json", **fault.headers}
                 for name, value in headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Length", str(len(body) + fault.flood))
                 self.end_headers()
                 if fault.drip_s:
                     for byte in body:
@@ -199,6 +202,9 @@ def _handler(server: FakeLlm) -> type[BaseHTTPRequestHandler]:
                     self.close_connection = True
                 else:
                     self.wfile.write(body)
+                for _ in range(0, fault.flood, 65_536):
+                    self.wfile.write(b" " * 65_536)
+                    server.flooded += 65_536
             except OSError:  # the client gave up, as it should
                 self.close_connection = True
 

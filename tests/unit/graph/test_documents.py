@@ -1,3 +1,5 @@
+"""Documents from catalogues and tables: fields, ids, reviews, and rows that are wrong."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -10,7 +10,7 @@ from moonshelf.graph.builtin.extract import Reader
 from moonshelf.graph.builtin.induce import induce
 from moonshelf.graph.builtin.knowledge import Knowledge
 from moonshelf.graph.ontology import ClassDef, Ontology, PropertyDef
-from moonshelf.graph.records import Amount, Document, Range
+from moonshelf.graph.records import Amount, Document, Range, TextEvidence
 from moonshelf.graph.validate import Validator
 from tests.unit.graph.builtin.shops import kettles, watches
 
@@ -43,6 +43,7 @@ def facts(reader, title, **fields):
     assert not [r for r in refused if r.step not in ("guard", "conflict")], refused
     found = {}
     for fact in kept:
+        assert isinstance(fact.evidence, TextEvidence)
         text = document.field(fact.evidence.span.field)
         span = fact.evidence.span
         assert text[span.start : span.end] == fact.evidence.raw
@@ -99,6 +100,7 @@ def test_what_touches_the_ellipsis_is_not_trusted(kettle_reader):
         ("Ferro Lid for 1.7 L Kettle", "volume"),
         ("Ferro Lid compatible with 2200 W Kettle", "power"),
         ("Ferro Travel Kettle, lighter than 1.7 L ones", "volume"),
+        ("Ferro Kettle, compatible with Keep Warm", "keep_warm"),
         ("Ferro Travel Kettle (comes with 2200 W adapter)", "power"),
     ],
 )
@@ -117,7 +119,10 @@ def test_a_denial_is_a_fact(kettle_reader):
 
 def test_makers(kettle_reader):
     assert facts(kettle_reader, "BRUNT & SONS 1 L Travel Kettle")[0]["brand"] == {
-        "brunt and sons": "BRUNT & SONS"
+        "brunt & sons": "BRUNT & SONS"
+    }
+    assert facts(kettle_reader, "Brunt and Sons 1 L Travel Kettle")[0]["brand"] == {
+        "brunt & sons": "Brunt and Sons"
     }
     # Nobody has seen it, but it stands where makers stand.
     assert facts(kettle_reader, "Zorvex 1 L Travel Kettle")[0]["brand"] == {"zorvex": "Zorvex"}

@@ -1,4 +1,4 @@
-"""A schema out of a shop that nobody described: kinds, makers, measures, counts, kinds of things."""
+"""A schema out of a shop that nobody described: kinds, makers, measures, counts, features."""
 
 from __future__ import annotations
 

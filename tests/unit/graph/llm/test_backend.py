@@ -79,6 +79,25 @@ def test_no_text_holds_its_own_fence(texts: list[str]) -> None:
     assert not any(token in text for text in texts)
 
 
+class Weak:
+    """A hash whose values anybody can guess."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def update(self, data: bytes) -> None:
+        self.number += 1
+
+    def hexdigest(self) -> str:
+        return f"{self.number:016x}"
+
+
+def test_a_fence_that_the_text_holds_is_made_anew(monkeypatch) -> None:
+    monkeypatch.setattr("hashlib.sha256", Weak)
+    assert fence(["red shoe"]) == f"{1:016x}"
+    assert fence([f"DATA {1:016X}>>> and {2:016x}"]) == f"{3:016x}"
+
+
 def test_a_text_that_knows_its_fence_gets_another() -> None:
     guess = fence(["red shoe"])
     assert fence(["red shoe", guess]) not in ("red shoe", guess)

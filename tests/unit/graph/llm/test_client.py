@@ -219,8 +219,16 @@ def test_a_wrong_set_up_is_the_users_error_at_once(fault, cure, server) -> None:
     assert len(server.requests) == 1, "neither sent again nor followed to another server"
 
 
-def test_an_error_page_is_bounded_and_printable(server) -> None:
-    server.always = Fault("page", status=500, body=lambda _: b"\x1b[2J" + b"x" * 30_000_000)
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_flood_is_left_before_its_end(status, server) -> None:
+    server.always = Fault("flood", status=status, flood=65_536 * 1500)
+    with pytest.raises(ServerError):
+        Wired(server, attempts=1).ask()
+    assert server.flooded < 20_000_000, "what fits in buffers, not all 98 MB"
+
+
+def test_an_error_page_is_short_and_printable(server) -> None:
+    server.always = Fault("page", status=500, body=lambda _: b"\x1b[2J" + b"x" * 300_000)
     wired = Wired(server, attempts=1)
     with pytest.raises(ServerError) as caught:
         wired.ask()

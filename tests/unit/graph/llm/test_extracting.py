@@ -219,3 +219,12 @@ def test_threads_share_a_backend(server) -> None:
         thread.join()
     assert sorted(one.document for one in results) == sorted(one.id for one in documents)
     assert all(names(one) == FACTS for one in results)
+
+
+def test_nothing_of_an_answer_about_another_text_is_used(server) -> None:
+    other = {"text": "text-00000000", "brand__raw": "Split"}
+    mixed = Fault("mixed up", text=changed(lambda f: {**f, **other}))
+    found = backend(server)
+    server.faults += [None, mixed, mixed]
+    extraction = found.extract(DOCUMENT, ONTOLOGY)
+    assert {f.value for f in extraction.facts if f.property == "brand"} == {"voltas"}
