@@ -174,6 +174,8 @@ def report_failure(job: Job, error: BaseException, trace: str) -> None:
         "lost": isinstance(error, LostProcess),
         "trace": trace,
     }
+    if not job.report.parent.is_dir():
+        return  # the leader is gone, and with it whom to tell
     with contextlib.suppress(OSError):
         write_json_atomically(job.report, failure)
 

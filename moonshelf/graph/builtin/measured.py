@@ -110,7 +110,9 @@ def _dimensions(survey: Survey, names: Names, least: int) -> Iterator[tuple[Prop
         if default:
             unit = max(units, key=lambda u: (units[u], u))
             yield _measure(default, dimension, unit, (usual_words,)), units.total()
-        named = [row for row in _names_in(survey, units, least) if row[0] != split(usual_words)]
+        # "Capacity" of what is a cooling capacity anyway says no more than the unit does.
+        said = set(split(usual_words))
+        named = [row for row in _names_in(survey, units, least) if not said.issuperset(row[0])]
         for phrase, documents, unit in named:
             wishes = _wishes(phrase, usual)
             if name := names.give(*wishes):

@@ -227,4 +227,4 @@ def test_nothing_of_an_answer_about_another_text_is_used(server) -> None:
     found = backend(server)
     server.faults += [None, mixed, mixed]
     extraction = found.extract(DOCUMENT, ONTOLOGY)
-    assert {f.value for f in extraction.facts if f.property == "brand"} == {"voltas"}
+    assert [f.value for f in extraction.facts if f.property == "brand"] == ["voltas"]
