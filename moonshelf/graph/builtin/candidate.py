@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from moonshelf.graph.builtin.brands import Brands
@@ -39,6 +39,8 @@ class Corpus:
 
     brands: Brands
     habits: CodeHabits
+    usual: Mapping[str, str]
+    """First reading of a written unit -> what the corpus means by it."""
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,7 @@ def corpus_of(knowledge: Knowledge) -> Corpus:
             frozenset(knowledge.code_heads),
             frozenset(knowledge.code_units),
         ),
+        usual=dict(knowledge.usual_readings),
     )
 
 

@@ -78,7 +78,7 @@ def _target(
     """The property that a quantity is of: the one its words name, else the usual one of its unit,
     else the only one of its dimension."""
     names = list(names_of(reading, words, place))
-    first = reading_of(quantity.readings, page.context)
+    first = reading_of(quantity.readings, page.context, page.corpus.usual)
     units = [first, *(u for n in quantity.readings if (u := registry().unit(n)) is not first)]
     for unit in units:
         measures = page.plan.measures.get(unit.dimension, ())

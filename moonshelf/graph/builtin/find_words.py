@@ -30,6 +30,8 @@ Spans = Sequence[tuple[int, int]]
 _DASH_GAPS = re.compile(r"\s*([-/])\s*")
 LONGEST_KIND = 4
 LONGEST_HEADED = 60
+# Words between a denial and the feature that it denies: "no built-in Wi-Fi".
+DENIED_OVER = 2
 _PLUS = re.compile(r"\s*[+]\s")
 
 
@@ -161,7 +163,9 @@ def _features(
         if end >= reading.whole:
             continue
         zone = guarded(reading.zones, start, end)
-        denied = zone is not None and zone.guard == "negation" and not zone.behind
+        # A denial of something else in between ("no timer, Wi-Fi") is none of this.
+        near = zone is not None and len(split(reading.text[zone.start : start])) <= DENIED_OVER
+        denied = zone is not None and zone.guard == "negation" and not zone.behind and near
         if zone is not None and denied and zone.word < start:
             start = zone.word
         sureness = SURE * (IN_PROSE if segment.kind == "sentence" else 1)

@@ -24,6 +24,8 @@ _DENIED_WORDS = 3
 LONGEST_LIST = 12
 NEAREST = 32
 _WORD = re.compile(r"[^\W_]+")
+# "Model No. 24H" numbers something; it denies nothing.
+_NUMBER_SIGN = re.compile(r"no\s?[.:]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ def zones(text: str, segments: Sequence[Segment]) -> tuple[Zone, ...]:
     for k, segment in enumerate(segments):
         for match in _pattern().finditer(text, segment.start, segment.end):
             guard: Guard = next(g for g in GUARDS if match[g] is not None)
+            if guard == "negation" and _NUMBER_SIGN.match(text, match.start()):
+                continue
             end = _end(text, match, guard, segments, k)
             if guard == "compatibility" and _audience().match(text, match.end()):
                 continue

@@ -15,6 +15,7 @@ from moonshelf.graph.builtin.domains import with_domains
 from moonshelf.graph.builtin.headings import induce_headings
 from moonshelf.graph.builtin.knowledge import Knowledge
 from moonshelf.graph.builtin.measured import measured
+from moonshelf.graph.builtin.measures import usual_readings
 from moonshelf.graph.builtin.naming import Names
 from moonshelf.graph.builtin.numbers import Mark, decimal_mark
 from moonshelf.graph.builtin.phrases import Phrases
@@ -144,6 +145,7 @@ def _knowledge(
         code_tails=tuple(sorted(habits.tails)),
         code_heads=tuple(sorted(habits.heads)),
         code_units=tuple(sorted(habits.units)),
+        usual_readings=tuple(sorted(usual_readings(survey.measures).items())),
         headings=tuple(sorted(headings)),
         values=tuple(sorted(found.values.items())),
     )

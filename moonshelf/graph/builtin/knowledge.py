@@ -31,6 +31,7 @@ class Knowledge(Config):
         brands: (compact spelling, usual spelling), folded.
         contexts: masked words behind the first word of a title that show it to be a brand.
         common_codes, code_tails, code_heads, code_units: see ``codes.CodeHabits``.
+        usual_readings: (first reading of a written unit, what this corpus means by it).
         headings: folded lines that head others.
         values: (property, phrases of its open vocabulary).
     """
@@ -47,6 +48,7 @@ class Knowledge(Config):
     code_tails: tuple[str, ...] = ()
     code_heads: tuple[str, ...] = ()
     code_units: tuple[tuple[str, str], ...] = ()
+    usual_readings: tuple[tuple[str, str], ...] = ()
     headings: tuple[str, ...] = ()
     values: tuple[tuple[str, tuple[str, ...]], ...] = ()
 

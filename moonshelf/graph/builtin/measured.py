@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
-from moonshelf.graph.builtin.measures import Phrase, attributes, parts
+from moonshelf.graph.builtin.measures import Phrase, attributes, parts, usual_readings
 from moonshelf.graph.builtin.naming import Names, plural, property_name
 from moonshelf.graph.builtin.phrases import split
 from moonshelf.graph.builtin.survey import Survey
@@ -99,7 +99,9 @@ def _counted(counts: Mapping[Phrase, int], names: Names) -> Iterator[tuple[Prope
 
 def _dimensions(survey: Survey, names: Names, least: int) -> Iterator[tuple[PropertyDef, int]]:
     groups: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    usual_of = usual_readings(survey.measures)
     for unit, documents in survey.measures.items():
+        unit = usual_of.get(unit, unit)
         known = registry().unit(unit)
         groups[known.dimension, known.usual][unit] += documents
     ranked = sorted(groups.items(), key=lambda pair: (-pair[1].total(), pair[0]))

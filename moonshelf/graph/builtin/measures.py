@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from moonshelf.graph.builtin.lexicon import words as lexicon_words
@@ -26,6 +27,8 @@ _BEFORE_GAP = re.compile(
 )
 _LINKS = ("of", "is", "up", "to", "upto", "approx", "about", "around")
 _NOUN_WORDS = 3
+NEARLY_ALL = 0.9
+NOTHING_USUAL: Mapping[str, str] = MappingProxyType({})
 
 
 class Name(NamedTuple):
@@ -83,18 +86,39 @@ def _run(words: Sequence[Word], place: int, step: int, text: str) -> Phrase:
     return tuple(found if step > 0 else found[::-1])
 
 
-def reading_of(units: Sequence[str], folded_text: frozenset[str]) -> Unit:
+def reading_of(
+    units: Sequence[str], folded_text: frozenset[str], usual: Mapping[str, str] = NOTHING_USUAL
+) -> Unit:
     """The reading of an ambiguous unit that the words of the document speak for.
 
     Args:
         units: registry names, the commonest first.
         folded_text: words and pairs of words of the document.
+        usual: what the corpus nearly always means, where the document says nothing
+            (:func:`usual_readings`).
     """
     known = [registry().unit(name) for name in units]
     for unit in known[1:]:
         if any(word in folded_text for word in unit.context):
             return unit
-    return known[0]
+    settled = usual.get(known[0].name)
+    return next((unit for unit in known if unit.name == settled), known[0])
+
+
+def usual_readings(documents: Mapping[str, int]) -> dict[str, str]:
+    """First reading -> the other one that nearly all documents with a hint mean by it.
+
+    Args:
+        documents: unit (registry name) -> documents read so by their own words.
+    """
+    found = {}
+    for unit in registry().units():
+        for written in unit.synonyms if unit.context else ():
+            first = registry().readings(written)[0]
+            both = documents.get(first.name, 0) + documents.get(unit.name, 0)
+            if first is not unit and both and documents.get(unit.name, 0) >= NEARLY_ALL * both:
+                found[first.name] = unit.name
+    return found
 
 
 def words_and_pairs(words: Sequence[Word]) -> frozenset[str]:

@@ -117,6 +117,25 @@ def test_a_denial_is_a_fact(kettle_reader):
     assert found["keep_warm"] == {False: "without Keep Warm"}
 
 
+def test_a_number_sign_and_a_distant_denial_deny_nothing(kettle_reader):
+    found, _ = facts(kettle_reader, "Ferro 1 L Travel Kettle No. 24H Keep Warm")
+    assert found["keep_warm"] == {True: "Keep Warm"}
+    found, _ = facts(kettle_reader, "Ferro 1 L Travel Kettle, no lid, Keep Warm")
+    assert found["keep_warm"] == {True: "Keep Warm"}
+
+
+def test_a_corpus_settles_what_a_ton_is_where_a_title_does_not():
+    makers = ("Alveo", "Caldera", "Elmwick", "Ferro", "Grantham")
+    said = [f"{m} {k}.5 Ton Window AC" for k in range(1, 5) for m in makers]
+    documents = [Document(id=t, fields=(("title", t),)) for t in said]
+    reader = reader_of(documents)
+    assert dict(reader.knowledge.usual_readings) == {"ton": "ton_refrigeration"}
+    found, _ = facts(reader, "Alveo Window 2 Ton")
+    assert found["cooling_capacity"] == {"2": "2 Ton"}
+    jacks = [Document(id=t, fields=(("title", t.replace("Window AC", "Jack")),)) for t in said]
+    assert reader_of(jacks).knowledge.usual_readings == ()
+
+
 def test_makers(kettle_reader):
     assert facts(kettle_reader, "BRUNT & SONS 1 L Travel Kettle")[0]["brand"] == {
         "brunt & sons": "BRUNT & SONS"

@@ -23,6 +23,7 @@ def guard_of(text, words, title=True):
         ("no built-in battery", "battery", "negation"),
         ("no Wi-Fi and a timer", "timer", None),
         ("not red, blue", "blue", None),
+        ("Model No. 24H Hot & Cold", "Hot & Cold", None),
         ("BPA-free bottle", "BPA", "negation"),
         ("Wind-Free Technology", "Wind-Free Technology", None),
         ("3 Star Wind-Free AC", "3 Star", None),
