@@ -29,6 +29,11 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+# Before any group is up: its functions take the group of that moment as a default and would keep
+# it (an optimizer imports it later). What gloo's threads hold is then freed after the interpreter,
+# which now and then aborts a process that had done its work.
+import torch.distributed.nn.functional
+
 import moonshelf
 from moonshelf.errors import MoonshelfError, UsageError
 from moonshelf.files import write_json_atomically

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 from moonshelf.errors import UsageError
 from moonshelf.objectives.contrastive import KeepOut, info_nce
-from moonshelf.objectives.masks import LabelMask
+from moonshelf.objectives.masks import LabelMask, _distinct
 from tests.unit.objectives.batches import Batch, batches
 
 
@@ -88,3 +88,14 @@ def test_the_margin_drops_what_passes_the_positive_by_more() -> None:
     assert share == pytest.approx(1 / 6)
     assert info_nce(query, item, keep_out=KeepOut(margin=None)).figures()["masked_share"] == 0
     assert info_nce(query, item).figures()["masked_share"] == 0
+
+
+@pytest.mark.parametrize("count", [0, 1, 500])
+def test_entries_are_listed_once_in_order(count: int) -> None:
+    generator = torch.Generator().manual_seed(count)
+    rows = torch.randint(0, 20, (count,), generator=generator)
+    labels = torch.tensor([0, 7, 2**62, 2**63 - 1])[
+        torch.randint(0, 4, (count,), generator=generator)
+    ]
+    entries = torch.stack([rows, labels], dim=1)
+    assert torch.equal(_distinct(entries), torch.unique(entries, dim=0))

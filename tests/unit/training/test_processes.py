@@ -227,6 +227,36 @@ def test_torchrun_is_joined(shop: Catalog, tmp_path: Path):
 
 
 @slow
+def test_nothing_of_the_group_is_left_when_its_block_ends():
+    """Threads of gloo that outlive the group hold tensors, and freeing these after the interpreter
+    aborts the process: the optimizer's late import of a default group did just that."""
+    code = """
+import os, time, torch
+from moonshelf.training.processes import joined
+from moonshelf.training.recipe import ComputeConfig
+
+with joined(ComputeConfig()) as group:
+    torch.optim.AdamW([torch.nn.Parameter(torch.ones(2))])
+    group.table([1])
+del group
+time.sleep(0.2)
+names = [open(f"/proc/self/task/{t}/comm").read() for t in os.listdir("/proc/self/task")]
+assert not [n for n in names if "gloo" in n], names
+"""
+    if not Path("/proc/self/task").exists():
+        pytest.skip("threads have names to read on Linux only")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [*launcher, "--nproc-per-node=2", "--no-python", sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@slow
 def test_a_term_with_fewer_pairs_than_processes_is_told(shop: Catalog, tmp_path: Path):
     with pytest.raises(UsageError, match=r"term 'title-picture' has fewer pairs than .* \(3\)"):
         train(recipe("stages.align.batch=2", size=3), shop, tmp_path / "run")
