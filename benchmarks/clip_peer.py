@@ -3,16 +3,16 @@
     python -m benchmarks.clip_peer --catalog DIR --out RUN --core-seconds 1800 --seed 0
 
 * Model: ``CLIPModel`` of transformers, random weights, in a Sentence Transformers pipeline: a ViT
-  of width 192 and depth 6 on our 96 x 64 canvas (stock ``interpolate_pos_encoding``, because the
-  class knows square pictures only), four text layers of width 256, and a CLIP tokenizer of 4,096
-  entries trained on the train titles.
+  of width 192 and depth 2 on our 96 x 64 canvas (stock ``interpolate_pos_encoding``, because the
+  class knows square pictures only), one text layer of width 128, and a CLIP tokenizer of 4,096
+  entries trained on the train titles. These sizes did best on val (benchmarks/README.md).
 * Loss and loop: ``MultipleNegativesRankingLoss`` in both directions, ``SentenceTransformerTrainer``
-  with its AdamW, clipping and batch sampler without duplicates. Their loop counts steps; a
-  callback stops it when the budget is spent, and their linear schedule with 10 % warm-up follows
-  the budget instead of a step count that nobody knows beforehand.
-* Same terms as our recipes: the same mixture of titles, descriptions and attribute values as texts,
-  pictures decoded beforehand, left-right flips, batch 256, bfloat16
-  where the processor has it, no time counted but that of training.
+  with its AdamW, clipping and batch sampler without duplicates, batches of 64. Their loop counts
+  steps; a callback stops it when the budget is spent, and their linear schedule with 10 % warm-up
+  follows the budget instead of a step count that nobody knows beforehand.
+* Texts are titles, attribute values in the wording of our recipes, or both; pictures are decoded
+  beforehand and turned left to right; bfloat16 where the processor has it and a step is faster;
+  no time is counted but that of training.
 * ``--rates`` beyond one: each is tried for ``--tune-share`` of the budget and the best on val is
   trained in full. That search is a gift: it is not taken off the peer's budget.
 

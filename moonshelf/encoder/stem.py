@@ -16,15 +16,43 @@ from torch import Tensor, nn
 from moonshelf.encoder.config import StemConfig
 
 
-def haar(pixels: Tensor) -> Tensor:
-    """One level of the orthonormal Haar transform: ``[P, H, W, C]`` to ``[P, 4C, H/2, W/2]``.
+def haar(pixels: Tensor, levels: int = 1) -> Tensor:
+    """The orthonormal Haar transform: ``[P, H, W, C]`` to ``[P, 4^L C, H/2^L, W/2^L]``.
 
-    The result is channels-last in memory, the layout in which CPU convolutions are fastest."""
-    a, b = pixels[:, 0::2, 0::2], pixels[:, 0::2, 1::2]
-    c, d = pixels[:, 1::2, 0::2], pixels[:, 1::2, 1::2]
-    upper, lower, left, right = a + b, c + d, a - b, c - d
-    bands = torch.cat((upper + lower, upper - lower, left + right, left - right), dim=-1)
-    return (bands / 2).permute(0, 3, 1, 2)
+    Every band of a level is transformed by the next: a packet, not a pyramid."""
+    for _ in range(levels):
+        a, b = pixels[:, 0::2, 0::2], pixels[:, 0::2, 1::2]
+        c, d = pixels[:, 1::2, 0::2], pixels[:, 1::2, 1::2]
+        upper, lower, left, right = a + b, c + d, a - b, c - d
+        bands = torch.cat((upper + lower, upper - lower, left + right, left - right), dim=-1)
+        pixels = bands / 2
+    return pixels.permute(0, 3, 1, 2)
+
+
+class HaarConv(nn.Conv2d):
+    """A 3 x 3 convolution of the bands of ``haar``, which are never made.
+
+    The transform is a matrix on blocks of pixels, so the kernel takes it in: a product of a few
+    thousand numbers in place of ten passes over all pixels, which cost 13 % of a training step.
+    """
+
+    basis: Tensor
+
+    def __init__(self, levels: int, width: int) -> None:
+        super().__init__(3 * 4**levels, width, 3, 1, 1)
+        self.side = 2**levels
+        units = torch.eye(self.in_channels).reshape(-1, self.side, self.side, 3)
+        self.register_buffer("basis", haar(units, levels).flatten(1), persistent=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """``[P, H, W, 3]`` to ``[P, C, H/2^L, W/2^L]``, channels-last in memory."""
+        p, height, width, channels = input.shape
+        grid = input.reshape(
+            p, height // self.side, self.side, width // self.side, self.side, channels
+        )
+        blocks = grid.transpose(2, 3).flatten(3).permute(0, 3, 1, 2)
+        kernel = torch.einsum("obyx,nb->onyx", self.weight, self.basis)
+        return F.conv2d(blocks, kernel, self.bias, padding=1)
 
 
 class ResidualBlock(nn.Module):
@@ -55,9 +83,7 @@ class ConvTrunk(nn.Module):
     def __init__(self, config: StemConfig) -> None:
         super().__init__()
         widths = [config.width * 2**k for k in range(len(config.blocks))]
-        self.levels = config.levels
-        bands = 3 * 4**config.levels
-        layers: list[nn.Module] = [nn.Conv2d(bands, widths[0], 3, 1, 1), nn.ReLU()]
+        layers: list[nn.Module] = [HaarConv(config.levels, widths[0]), nn.ReLU()]
         before = widths[0]
         for stage, (width, blocks) in enumerate(zip(widths, config.blocks, strict=True)):
             for block in range(blocks):
@@ -67,10 +93,7 @@ class ConvTrunk(nn.Module):
         self.out_channels = before
 
     def forward(self, pixels: Tensor) -> Tensor:
-        bands = haar(pixels)
-        for _ in range(self.levels - 1):
-            bands = haar(bands.permute(0, 2, 3, 1))
-        return self.layers(bands)
+        return self.layers(pixels)
 
 
 class ConvStem(nn.Module):

@@ -7,7 +7,7 @@ import torch
 
 from moonshelf.encoder.config import StemConfig
 from moonshelf.encoder.pictures import normalize, patchify
-from moonshelf.encoder.stem import ConvStem, ConvTrunk, ResidualBlock, haar
+from moonshelf.encoder.stem import ConvStem, HaarConv, ResidualBlock, haar
 
 
 def test_wavelet_loses_nothing() -> None:
@@ -27,16 +27,31 @@ def test_blocks_start_as_their_shortcut() -> None:
 
 def test_a_second_wavelet_sees_every_pixel_once() -> None:
     """Two levels on 8 x 4 pixels: 48 bands on 2 x 1 places, of the same length as the picture."""
-    trunk = ConvTrunk(StemConfig(width=4, blocks=(1,), levels=2)).double()
-    seen: list[torch.Tensor] = []
-    trunk.layers.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     pixels = torch.randn(1, 8, 4, 3, dtype=torch.float64)
-    assert trunk(pixels).shape == (1, 4, 2, 1)
-    assert seen[0].shape == (1, 48, 2, 1)
-    torch.testing.assert_close(seen[0].square().sum(), pixels.square().sum())
+    bands = haar(pixels, levels=2)
+    assert bands.shape == (1, 48, 2, 1)
+    torch.testing.assert_close(bands.square().sum(), pixels.square().sum())
     # The first three bands are the means of 4 x 4 pixels, times 4 (each level keeps the length).
     means = pixels.reshape(1, 2, 4, 1, 4, 3).mean((2, 4)).permute(0, 3, 1, 2)
-    torch.testing.assert_close(seen[0][:, :3], 4 * means)
+    torch.testing.assert_close(bands[:, :3], 4 * means)
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+def test_the_wavelet_inside_the_kernel_is_the_wavelet(levels: int) -> None:
+    """Same values, same gradients, and the weights are those of the bands."""
+    pixels = torch.randn(2, 16, 8, 3, dtype=torch.float64, requires_grad=True)
+    conv = HaarConv(levels, 5).double()
+    plain = torch.nn.Conv2d(conv.in_channels, 5, 3, 1, 1).double()
+    plain.load_state_dict(conv.state_dict())
+    given = torch.randn(2, 5, 16 >> levels, 8 >> levels, dtype=torch.float64)
+    ours, theirs = conv(pixels), plain(haar(pixels, levels))
+    torch.testing.assert_close(ours, theirs)
+    for mine, reference in zip(
+        torch.autograd.grad(ours, [pixels, *conv.parameters()], given),
+        torch.autograd.grad(theirs, [pixels, *plain.parameters()], given),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, reference)
 
 
 @pytest.mark.parametrize(("levels", "blocks"), [(1, (1, 1, 1)), (2, (1, 1))])
