@@ -181,7 +181,8 @@ class VisionLanguageEncoder(Encoder):
         """Merged visual tokens ``[n, D]`` in picture order, and the DeepStack levels of the same
         shape (Qwen3-VL; empty elsewhere)."""
         patches = batch["patches"] if "patches" in batch else self._patches(batch["pixels"])
-        out = self.backbone.visual(patches, grid_thw=batch["grid"])
+        grid = batch["grid"]
+        out = self.backbone.visual(patches, grid_thw=grid, **_shared_positions(grid, self.merge))
         return out.pooler_output, list(getattr(out, "deepstack_features", None) or [])
 
     def _describe(self) -> dict[str, object]:
@@ -191,6 +192,16 @@ class VisionLanguageEncoder(Encoder):
             "picture_mean": list(self.picture_mean),
             "picture_std": list(self.picture_std),
         }
+
+
+def _shared_positions(grid: Tensor, merge: int) -> dict[str, Tensor]:
+    """Rotary places of one picture repeated for all, where all have its grid: the library makes
+    them picture by picture, 20 ms for 256."""
+    if len(grid) < 2 or bool((grid != grid[0]).any()):
+        return {}
+    from transformers.vision_utils import get_vision_position_ids
+
+    return {"position_ids": get_vision_position_ids(grid[:1], merge).repeat(len(grid), 1)}
 
 
 def _token_rows(sizes: Sequence[tuple[int, int]], places: Sequence[int]) -> Tensor:
