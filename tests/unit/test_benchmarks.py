@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import _peer_trainer, clip_peer, ladder
+from benchmarks import _cells, _peer_trainer, clip_peer, ladder
 from benchmarks._tables import COLUMNS, HARD, figures, leads, markdown, summarize
 from moonshelf.catalog.product import Content, View
-from moonshelf.errors import UsageError
+from moonshelf.errors import MoonshelfError, UsageError
 from moonshelf.evaluation import load_suite
 from moonshelf.training.schedule import Spent
 from tests.small_shop import write_small_shop
@@ -40,7 +40,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """The ladder's processes, not started: each writes what the real one would."""
     made: list[tuple[str, ...]] = []
 
-    def call(self: ladder.Ladder, module: str, *words: object) -> None:
+    def call(self: _cells.Cells, module: str, *words: object) -> None:
         said = [str(word) for word in words]
         made.append((module, *said))
         if said[:2] == ["catalog", "import"]:
@@ -63,7 +63,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
             _evaluated(folder, embedder("clip-peer", 0.3))
             (run / "peer.json").write_text(json.dumps({"rate": 0.0005}))
 
-    monkeypatch.setattr(ladder.Ladder, "_call", call)
+    monkeypatch.setattr(_cells.Cells, "_call", call)
     return made
 
 
@@ -105,7 +105,7 @@ def test_another_recipe_or_catalogue_makes_a_cell_anew(tmp_path, calls, monkeypa
     arguments = words(tmp_path, "--arms", "fast", "--seeds", "0")
     assert ladder.main(arguments) == 0
     calls.clear()
-    monkeypatch.setattr(ladder, "digest_of", lambda arm: "another")
+    monkeypatch.setattr(_cells, "digest_of", lambda arm, overrides: "another")
     assert ladder.main(arguments) == 0
     assert [c[1] for c in calls] == ["train", "evaluate"]
     calls.clear()
@@ -120,18 +120,18 @@ def test_an_interrupted_training_is_resumed_and_a_trained_run_only_evaluated(
     tmp_path, calls, monkeypatch
 ) -> None:
     arguments = words(tmp_path, "--arms", "fast", "--seeds", "0", "1")
-    fake = ladder.Ladder._call
+    fake = _cells.Cells._call
 
-    def interrupted(self: ladder.Ladder, module: str, *said: object) -> None:
+    def interrupted(self: _cells.Cells, module: str, *said: object) -> None:
         if said[0] == "train" and "seed=1" in said:
             Path(str(said[said.index("--out") + 1])).mkdir(parents=True)
             raise KeyboardInterrupt
         fake(self, module, *said)
 
-    monkeypatch.setattr(ladder.Ladder, "_call", interrupted)
+    monkeypatch.setattr(_cells.Cells, "_call", interrupted)
     assert ladder.main(arguments) == 130
     assert (tmp_path / "results" / "myntra-test" / "fast-60cs-0.json").is_file()
-    monkeypatch.setattr(ladder.Ladder, "_call", fake)
+    monkeypatch.setattr(_cells.Cells, "_call", fake)
     calls.clear()
     assert ladder.main(arguments) == 0
     assert [c[1] for c in calls] == ["train", "evaluate"] and "--resume" in calls[0]
@@ -141,22 +141,22 @@ def test_an_interrupted_training_is_resumed_and_a_trained_run_only_evaluated(
 
 
 def test_a_failed_cell_does_not_stop_the_others(tmp_path, calls, monkeypatch, capsys) -> None:
-    fake = ladder.Ladder._call
+    fake = _cells.Cells._call
 
-    def failing(self: ladder.Ladder, module: str, *said: object) -> None:
+    def failing(self: _cells.Cells, module: str, *said: object) -> None:
         if "seed=0" in said:
-            raise ladder.MoonshelfError("exit code 1", where="moonshelf train fast")
+            raise MoonshelfError("exit code 1", where="moonshelf train fast")
         fake(self, module, *said)
 
-    monkeypatch.setattr(ladder.Ladder, "_call", failing)
+    monkeypatch.setattr(_cells.Cells, "_call", failing)
     assert ladder.main(words(tmp_path, "--arms", "fast", "--seeds", "0", "1")) == 1
     shown = capsys.readouterr()
     assert "failed: myntra fast-60cs-0" in shown.err and "| fast | 60.0 |" in shown.out
 
 
 def test_a_process_that_fails_is_an_error(tmp_path) -> None:
-    one = ladder.Ladder(tmp_path, tmp_path, tmp_path, split="test", threads=1)
-    with pytest.raises(ladder.MoonshelfError, match="exit code 2"):
+    one = _cells.Cells(tmp_path, tmp_path, tmp_path, split="test", threads=1)
+    with pytest.raises(MoonshelfError, match="exit code 2"):
         one._moonshelf("no-such-verb")
 
 
@@ -204,9 +204,9 @@ def test_leads_leave_supervised_rows_out_and_say_where_seeds_overlap() -> None:
 
 def test_the_digest_of_the_peer_covers_every_file_of_its_program() -> None:
     used = {"clip_peer"}
-    for name in ladder.PEER_FILES:
+    for name in _cells.PEER_FILES:
         used |= set(re.findall(r"from benchmarks\.(\w+) import", (FOLDER / name).read_text()))
-    assert {f"{name}.py" for name in used} == set(ladder.PEER_FILES)
+    assert {f"{name}.py" for name in used} == set(_cells.PEER_FILES)
 
 
 def test_a_torn_checkpoint_is_removed_and_the_newest_whole_one_taken(tmp_path: Path) -> None:

@@ -1,0 +1,276 @@
+"""The cells of a comparison: data set x arm x seed, each trained and evaluated once.
+
+A piece of ladder.py and ablation.py. A cell runs in processes of its own through the public command
+line. A finished one is a file ``RESULTS/SET-SPLIT/NAME-BUDGET-SEED.json``; one made by another
+recipe, or on another catalogue, is made anew, and an interrupted training goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks._tables import COLUMNS, figures
+from moonshelf.errors import MoonshelfError, UsageError
+from moonshelf.files import write_json_atomically
+
+ROOT = Path(__file__).resolve().parents[1]
+PEER, CONTROLS = "clip-peer", "controls"
+SHORT = {"core_seconds": "cs", "minutes": "min", "steps": "steps"}
+PEER_FILES = ("clip_peer.py", "_clip.py", "_peer_trainer.py")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a cell may spend on training, in one currency of ``SHORT``."""
+
+    key: str
+    amount: float
+
+    @property
+    def label(self) -> str:
+        return f"{self.amount:g}{SHORT[self.key]}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training (or the controls, which need none) on one data set.
+
+    Attributes:
+        arm: a recipe, the peer or the controls.
+        overrides: ``key=value`` of the recipe; ``variant`` is what tables and files call them.
+    """
+
+    data: str
+    arm: str
+    seed: int
+    budget: Budget
+    overrides: tuple[str, ...] = ()
+    variant: str = ""
+
+    @property
+    def name(self) -> str:
+        """As in a table."""
+        return self.variant or Path(self.arm).stem
+
+    @property
+    def label(self) -> str:
+        """As a file name; controls are the same for every budget and seed."""
+        name = self.name.replace(" ", "_")
+        return CONTROLS if self.arm == CONTROLS else f"{name}-{self.budget.label}-{self.seed}"
+
+
+class Cells:
+    """Runs cells and keeps their files.
+
+    Args:
+        work: catalogues and runs; results: finished cells and tables; source: the raw data sets.
+    """
+
+    def __init__(
+        self, source: Path, work: Path, results: Path, *, split: str, threads: int | None
+    ) -> None:
+        self.source, self.work, self.results = source, work, results
+        self.split, self.threads = split, threads
+        self._fingerprints: dict[str, str] = {}
+
+    # ---- one cell ------------------------------------------------------------------------------
+    def cell(self, cell: Cell, first_seed: int) -> dict[str, Any]:
+        """The finished cell, from its file where that is still valid."""
+        catalog = self.catalog(cell.data)
+        origin = {
+            "arm": cell.arm,
+            "made_by": digest_of(cell.arm, cell.overrides),
+            "catalog": self._fingerprint(cell),
+        }
+        file = self.file(cell)
+        if file.is_file():
+            found = json.loads(file.read_text(encoding="utf-8"))
+            if {key: found.get(key) for key in origin} == origin:
+                return found
+            print(f"{cell.data} {cell.label}: recipe or catalogue has changed, made anew")
+        name = f"{cell.label}-{origin['made_by']}-{origin['catalog'][:8]}"
+        run = self.work / "runs" / cell.data / name
+        start = time.monotonic()
+        if cell.arm == CONTROLS:
+            out = run / f"{cell.data}-{self.split}"
+            self._moonshelf("evaluate", "--controls", *self._suite(cell, catalog), "--out", out)
+        else:
+            out = run / "evaluation" / f"{cell.data}-{self.split}"
+            self._train(cell, catalog, run, first_seed)
+        evaluation = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+        finished = {
+            **origin,
+            "data": cell.data,
+            "split": self.split,
+            "seed": cell.seed,
+            "budget": {cell.budget.key: cell.budget.amount},
+            "spent": _spent(run),
+            "seconds": round(time.monotonic() - start, 1),
+            "figures": {e["embedder"]: figures(e, cell.data) for e in _named(evaluation, cell)},
+        }
+        write_json_atomically(file, finished)
+        return finished
+
+    def file(self, cell: Cell) -> Path:
+        return self.results / f"{cell.data}-{self.split}" / f"{cell.label}.json"
+
+    def _train(self, cell: Cell, catalog: Path, run: Path, first_seed: int) -> None:
+        if cell.arm == PEER:
+            words = ["--catalog", catalog, "--out", run, "--seed", cell.seed]
+            words += ["--suite", cell.data, "--split", self.split]
+            words += [f"--{cell.budget.key.replace('_', '-')}", cell.budget.amount]
+            words += ["--threads", self.threads] if self.threads else []
+            self._call("benchmarks.clip_peer", *words, *self._rate(cell, run, first_seed))
+            return
+        if not (run / "encoder" / "encoder.json").is_file():
+            budget = f"stages.align.{cell.budget.key}={cell.budget.amount}"
+            words = [*cell.overrides, budget, f"seed={cell.seed}"]
+            words += [f"compute.threads={self.threads}"] if self.threads else []
+            resume = ["--resume"] if run.exists() else []
+            self._moonshelf("train", cell.arm, "--catalog", catalog, "--out", run, *resume, *words)
+        self._moonshelf("evaluate", run, *self._suite(cell, catalog))
+
+    def _rate(self, cell: Cell, run: Path, first_seed: int) -> list[Any]:
+        """The rate that the first seed chose; nothing where this cell has to choose."""
+        first = run.with_name(run.name.replace(cell.label, _sibling(cell, first_seed).label))
+        if cell.seed == first_seed or not (first / "peer.json").is_file():
+            return []
+        return ["--rates", json.loads((first / "peer.json").read_text(encoding="utf-8"))["rate"]]
+
+    def _suite(self, cell: Cell, catalog: Path) -> list[Any]:
+        return ["--catalog", catalog, "--suite", cell.data, "--split", self.split]
+
+    # ---- shared by the cells of a data set -----------------------------------------------------
+    def catalog(self, data: str) -> Path:
+        """The imported catalogue of a data set."""
+        folder = self.work / "catalogs" / data
+        if not (folder / "manifest.json").is_file():
+            self._moonshelf("catalog", "import", self.source / data, "--to", folder)
+        return folder
+
+    def _fingerprint(self, cell: Cell) -> str:
+        if cell.data not in self._fingerprints:
+            from moonshelf.catalog.store import Catalog
+
+            self._fingerprints[cell.data] = Catalog.open(self.catalog(cell.data)).fingerprint
+        return self._fingerprints[cell.data]
+
+    def _moonshelf(self, *words: Any) -> None:
+        self._call("moonshelf", *words)
+
+    def _call(self, module: str, *words: Any) -> None:
+        command = [sys.executable, "-m", module, *map(str, words)]
+        print(f"$ {' '.join(['python', *command[1:]])}", flush=True)
+        environment = {**os.environ, "PYTHONPATH": _path()}
+        if self.threads:
+            environment["OMP_NUM_THREADS"] = str(self.threads)
+        # Its tables go nowhere: the cell keeps the figures; progress and errors stay visible.
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, check=False
+        )
+        if done.returncode:
+            raise MoonshelfError(
+                f"exit code {done.returncode}",
+                where=" ".join(command[1:4]),
+                cure="see the error above; run the ladder again to go on",
+            )
+
+
+def _path() -> str:
+    return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+def _sibling(cell: Cell, seed: int) -> Cell:
+    return replace(cell, seed=seed)
+
+
+def digest_of(arm: str, overrides: Sequence[str] = ()) -> str:
+    """8 hex digits of what an arm does: its recipe and what is changed in it, or the program of
+    the peer or the controls."""
+    if arm == PEER:
+        files = [Path(__file__).with_name(name) for name in PEER_FILES]
+    elif arm == CONTROLS:
+        files = [ROOT / "moonshelf" / "evaluation" / "controls.py"]
+    else:
+        from moonshelf.training.recipe import find_recipe
+
+        files = [find_recipe(arm)]
+    parts = [file.read_bytes() for file in files] + [word.encode() for word in overrides]
+    return hashlib.sha256(b"".join(parts)).hexdigest()[:8]
+
+
+def _spent(run: Path) -> dict[str, Any]:
+    file = run / "metrics.json"
+    if not file.is_file():
+        return {}
+    stage = json.loads(file.read_text(encoding="utf-8"))["stages"]["align"]
+    wanted = ("steps", "seconds", "core_seconds", "samples_per_s")
+    return {key: stage[key] for key in wanted if key in stage}
+
+
+def _named(evaluation: Mapping[str, Any], cell: Cell) -> list[dict[str, Any]]:
+    """The evaluated embedders; a run's own is called after its arm instead of its folder."""
+    found = evaluation["embedders"]
+    return found if cell.arm == CONTROLS else [{**found[0], "embedder": cell.name}]
+
+
+# ---- what the commands share -------------------------------------------------------------------
+def run_cells(
+    cells: Sequence[Cell], args: argparse.Namespace
+) -> tuple[dict[str, list[dict[str, Any]]], int]:
+    """Every cell, by data set, and the exit code: a failed cell is told, the others go on (1);
+    Ctrl-C ends with what there is (130)."""
+    source = args.data or Path(os.environ.get("MOONSHELF_DATA", ROOT.parent / "shared" / "data"))
+    for data in args.sets:
+        if not (source / data).is_dir() and not (args.work / "catalogs" / data).is_dir():
+            raise UsageError(
+                "no such data set", where=str(source / data), cure="pass --data DIR with its folder"
+            )
+    kept = Cells(source, args.work, args.results, split=args.split, threads=args.threads)
+    done: dict[str, list[dict[str, Any]]] = {data: [] for data in args.sets}
+    failed, interrupted = [], False
+    for number, cell in enumerate(cells, start=1):
+        print(f"[{number}/{len(cells)}] {cell.data} {cell.label}", flush=True)
+        try:
+            done[cell.data].append(kept.cell(cell, args.seeds[0]))
+        except MoonshelfError as error:
+            failed.append(f"{cell.data} {cell.label}: {error}")
+        except KeyboardInterrupt:
+            interrupted = True
+            break
+    for text in failed:
+        print(f"failed: {text}", file=sys.stderr)
+    if interrupted:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+    return done, 130 if interrupted else 1 if failed else 0
+
+
+def budget_of(args: argparse.Namespace, default: Budget) -> Budget:
+    """The one that was asked for."""
+    given = [(key, getattr(args, f"budget_{key}")) for key in SHORT]
+    return next((Budget(key, amount) for key, amount in given if amount), default)
+
+
+def add_options(found: argparse.ArgumentParser, results: Path) -> None:
+    """The options of every comparison."""
+    found.add_argument("--data", type=Path, metavar="DIR", help="default: $MOONSHELF_DATA")
+    found.add_argument("--sets", nargs="+", choices=(*COLUMNS,), default=[*COLUMNS])
+    budget = found.add_mutually_exclusive_group()
+    budget.add_argument("--budget-core-seconds", type=float)
+    budget.add_argument("--budget-minutes", type=float)
+    budget.add_argument("--budget-steps", type=int)
+    found.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    found.add_argument("--split", choices=("test", "val"), default="test")
+    found.add_argument("--threads", type=int, help="default: as torch chooses")
+    found.add_argument("--work", type=Path, default=ROOT / "runs" / "ladder", metavar="DIR")
+    found.add_argument("--results", type=Path, default=results, metavar="DIR")
