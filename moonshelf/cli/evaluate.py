@@ -41,6 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--controls", action="store_true", help="add random, TF-IDF, color and pixel controls"
     )
+    parser.add_argument(
+        "--widths",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="D",
+        help="also measure the first D numbers of each run's vectors (stages.align.matryoshka)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="added to the suite's seed")
     parser.add_argument(
         "--out", metavar="DIR", help="where to write (default: RUN/evaluation/SUITE-SPLIT)"
@@ -64,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     catalog = Catalog.open(Path(args.catalog))
     suite = load_suite(args.suite or default_suite(catalog))
     refuse_empty_split(catalog, args.split)
-    embedders: list[Embedder] = list(_encoders(args.runs))
+    embedders: list[Embedder] = list(_encoders(args.runs, args.widths))
     if args.controls:
         embedders += controls(catalog)
     results: list[Results] = []
@@ -129,8 +137,8 @@ def default_suite(catalog: Any) -> str:
     return name if name in suite_names() else "any"
 
 
-def _encoders(folders: Iterable[str]) -> Iterable[Embedder]:
-    from moonshelf.encoder import load_encoder
+def _encoders(folders: Iterable[str], widths: Iterable[int]) -> Iterable[Embedder]:
+    from moonshelf.encoder import load_encoder, prefix
     from moonshelf.evaluation import EncoderEmbedder
 
     names: set[str] = set()
@@ -138,4 +146,7 @@ def _encoders(folders: Iterable[str]) -> Iterable[Embedder]:
         name = Path(folder).resolve().name
         name = name if name not in names else folder
         names.add(name)
-        yield EncoderEmbedder(load_encoder(Path(folder)), name)
+        encoder = load_encoder(Path(folder))
+        yield EncoderEmbedder(encoder, name)
+        for width in sorted({*widths} - {encoder.dim}, reverse=True):
+            yield EncoderEmbedder(prefix(encoder, width), f"{name}, first {width}")

@@ -28,11 +28,11 @@ def run(args: argparse.Namespace) -> int:
     console = Console.of(args)
     catalog, store = Catalog.open(args.catalog), Store.open(args.store)
     from moonshelf.center.search import check_version
-    from moonshelf.encoder import encoder_version, load_encoder
+    from moonshelf.encoder import encoder_version, load_encoder, prefix
     from moonshelf.report import sections, write_report
 
     check_version(store, encoder_version(args.run_folder))
-    encoder = load_encoder(args.run_folder)
+    encoder = prefix(load_encoder(args.run_folder), store.dim)
     found = [
         sections.search_section(encoder, store, catalog),
         sections.neighbor_section(encoder, store, catalog),

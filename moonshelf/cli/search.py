@@ -33,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         default=[],
-        help='filters that must all hold: "category=Apparel/Topwear" "color=Red|Blue" "price<=500"',
+        help='filters that must all hold: "category=Apparel/Topwear" "color=Red|Blue" "price<=500" '
+        '"power>=1.5 kW"',
     )
     parser.add_argument("--encoder", metavar="RUN", type=Path, help="default: as the store says")
     parser.add_argument("--catalog", metavar="DIR", type=Path, help="default: as the store says")
@@ -52,10 +53,11 @@ def run(args: argparse.Namespace) -> int:
     # What costs seconds comes after everything that can be refused at once.
     catalog = _catalog(args, store) if args.html else None
     folder = _folder(args.encoder, store.run_path, store, "--encoder RUN")
-    from moonshelf.encoder import encoder_version, load_encoder
+    from moonshelf.encoder import encoder_version, load_encoder, prefix
 
     check_version(store, encoder_version(folder))
-    vector = query_vector(load_encoder(folder), args.text, picture, args.mix)
+    encoder = prefix(load_encoder(folder), store.dim)
+    vector = query_vector(encoder, args.text, picture, args.mix)
     hits = store.search(vector, args.k, where)
     if catalog is not None:
         _write_page(args, hits, catalog, picture)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from moonshelf.encoder.base import Batch, Encoder
     from moonshelf.encoder.config import EncoderConfig, FastConfig, VlmConfig
+    from moonshelf.encoder.narrow import PrefixEncoder, prefix
 
 _HOMES = {
     "build_encoder": "assembly",
@@ -30,18 +31,22 @@ _HOMES = {
     "EncoderConfig": "config",
     "FastConfig": "config",
     "VlmConfig": "config",
+    "PrefixEncoder": "narrow",
+    "prefix": "narrow",
 }
 __all__ = [
     "Batch",
     "Encoder",
     "EncoderConfig",
     "FastConfig",
+    "PrefixEncoder",
     "VlmConfig",
     "build_encoder",
     "encoder_config",
     "encoder_folder",
     "encoder_version",
     "load_encoder",
+    "prefix",
 ]
 
 

@@ -24,14 +24,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from moonshelf.errors import UsageError
-from moonshelf.objectives.masks import KeepOut, LabelMask
-from moonshelf.objectives.streaming import Plan, StreamingInfoNCE
+from moonshelf.objectives.arguments import TILE, Checked, check
+from moonshelf.objectives.masks import KeepOut
+from moonshelf.objectives.streaming import StreamingInfoNCE
 
 __all__ = ["Contrast", "KeepOut", "info_nce", "info_nce_dense", "symmetric_info_nce"]
-
-TILE = 1024
-"""Rows and columns of a tile: two of them, 8 MiB in float32, stay in a desktop's L3 cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,8 +99,10 @@ def info_nce(
         UsageError: no pairs, shapes that do not fit, a temperature that is not positive and
             finite, negative or non-finite weights.
     """
-    checked = _check(query, item, temperature, keep_out, weights, extra_items, offset)
-    return _stream(checked, symmetric, tile, compute_dtype)
+    it = check(query, item, temperature, keep_out, weights, extra_items, offset)
+    plan = it.plan(symmetric, tile, compute_dtype)
+    loss, facts = StreamingInfoNCE.apply(it.query, it.item, it.extra, it.inverse, plan)
+    return Contrast(loss, it.weight, *facts.unbind())
 
 
 symmetric_info_nce = functools.partial(info_nce, symmetric=True)
@@ -123,7 +122,7 @@ def info_nce_dense(
 ) -> Contrast:
     """The loss as written down, with the whole score matrix and a boolean mask, in the dtype of
     its input: slow and large, to read and to test the streaming one against."""
-    it = _check(query, item, temperature, keep_out, weights, extra_items, offset)
+    it = check(query, item, temperature, keep_out, weights, extra_items, offset)
     count = len(query)
     every = item if extra_items is None else torch.cat([item, extra_items])
     similarity = query @ every.T
@@ -161,125 +160,7 @@ def info_nce_dense(
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    query: Tensor
-    item: Tensor
-    extra: Tensor | None
-    inverse: Tensor
-    keep_out: KeepOut
-    share: Tensor
-    weight: Tensor
-    offset: int
-
-
-def _stream(
-    it: _Checked, symmetric: bool, tile: int, compute_dtype: torch.dtype | None
-) -> Contrast:
-    usual = torch.float64 if it.query.dtype == torch.float64 else torch.float32
-    compute = compute_dtype or usual
-    if compute not in (torch.float32, torch.float64, torch.bfloat16):
-        raise UsageError(
-            f"compute_dtype is {compute}", cure="choose float32, float64 or bfloat16, or leave it"
-        )
-    if tile < 1:
-        raise UsageError(f"tile is {tile}, expected at least 1", cure=f"leave it at {TILE}")
-    extra = 0 if it.extra is None else len(it.extra)
-    labelled = any(
-        labels is not None
-        for labels in (it.keep_out.item_ids, it.keep_out.groups, it.keep_out.queries)
-    )
-    plan = Plan(
-        share=it.share.to(torch.float64 if compute == torch.float64 else torch.float32),
-        symmetric=symmetric,
-        offset=it.offset,
-        mask=LabelMask(it.keep_out, len(it.query), it.offset, extra) if labelled else None,
-        margin=it.keep_out.margin,
-        tile=tile,
-        compute=compute,
-    )
-    loss, facts = StreamingInfoNCE.apply(it.query, it.item, it.extra, it.inverse, plan)
-    return Contrast(loss, it.weight, *facts.unbind())
-
-
-def _check(
-    query: Tensor,
-    item: Tensor,
-    temperature: float | Tensor,
-    keep_out: KeepOut | None,
-    weights: Tensor | None,
-    extra: Tensor | None,
-    offset: int,
-) -> _Checked:
-    """The arguments of every loss here, checked, with the weights normalized."""
-    for name, side in (("query", query), ("item", item), ("extra_items", extra)):
-        if side is None:
-            continue
-        if side.ndim != 2 or not side.is_floating_point() or side.shape[1] != query.shape[-1]:
-            raise UsageError(
-                f"{name} is {side.dtype} {list(side.shape)}, expected floating point "
-                f"[rows, {query.shape[-1] if query.ndim else 'd'}]",
-                cure="give vectors of one width, one a row",
-            )
-    count = len(query)
-    if not count:
-        raise UsageError("there are no positive pairs: query has 0 rows", cure="skip such a batch")
-    if not 0 <= offset <= len(item) - count:
-        raise UsageError(
-            f"{count} queries at offset {offset} need items {offset}..{offset + count - 1}, "
-            f"but there are {len(item)}",
-            cure="row i of query belongs to row offset + i of item",
-        )
-    keep_out = keep_out or KeepOut(margin=None)
-    keep_out.check(count, len(item), 0 if extra is None else len(extra))
-    share, weight = _shares(weights, query)
-    inverse = _inverse(temperature, query)
-    return _Checked(query, item, extra, inverse, keep_out, share, weight, offset)
-
-
-def _inverse(temperature: float | Tensor, query: Tensor) -> Tensor:
-    """1 / temperature as a scalar tensor that keeps the graph of a learnable one."""
-    if isinstance(temperature, Tensor):
-        if temperature.numel() != 1 or not temperature.is_floating_point():
-            raise UsageError(
-                f"temperature is {temperature.dtype} {list(temperature.shape)}, expected a scalar",
-                cure="pass a float or a floating point tensor of one element",
-            )
-        inverse = 1 / temperature.reshape(()).to(query.device)
-    else:
-        dtype = torch.float64 if query.dtype == torch.float64 else torch.float32
-        number = float(temperature)
-        inverse = torch.tensor(1 / number if number else math.inf, dtype=dtype, device=query.device)
-    given, used = float(torch.as_tensor(temperature).detach()), float(inverse.detach())
-    if not (math.isfinite(given) and 0 < used < math.inf):
-        raise UsageError(
-            f"temperature is {given}, expected a positive finite number",
-            cure="learn its logarithm, and clamp that, so that it cannot leave the range",
-        )
-    return inverse
-
-
-def _shares(weights: Tensor | None, query: Tensor) -> tuple[Tensor, Tensor]:
-    """(weights over their sum [B], the sum)."""
-    dtype = torch.float64 if query.dtype == torch.float64 else torch.float32
-    if weights is None:
-        weights = torch.ones(len(query), dtype=dtype, device=query.device)
-    if tuple(weights.shape) != (len(query),) or weights.requires_grad:
-        raise UsageError(
-            f"weights are {list(weights.shape)}, requires_grad={weights.requires_grad}, "
-            f"expected constants [{len(query)}]",
-            cure="give one number a row, detached",
-        )
-    weights = weights.to(query.device, dtype)
-    if not bool((torch.isfinite(weights) & (weights >= 0)).all()):
-        raise UsageError(
-            "weights have negative or non-finite entries", cure="give numbers >= 0, one a row"
-        )
-    total = weights.sum()
-    return weights / torch.where(total > 0, total, 1), total
-
-
-def _dense_labels(it: _Checked, columns: int) -> Tensor:
+def _dense_labels(it: Checked, columns: int) -> Tensor:
     """[B, columns] bool: False where the label rules keep a pair out."""
     count = len(it.query)
     keep = torch.ones(count, columns, dtype=torch.bool, device=it.query.device)

@@ -70,7 +70,7 @@ class StreamingInfoNCE(torch.autograd.Function):
         ctx: Any, query: Tensor, item: Tensor, extra: Tensor | None, inverse: Tensor, plan: Plan
     ) -> tuple[Tensor, Tensor]:
         with torch.autocast(query.device.type, enabled=False):
-            tiles = _Tiles(query, item, extra, float(inverse), plan)
+            tiles = Tiles(query, item, extra, float(inverse), plan)
             rows, columns, facts = _accumulate(tiles, plan)
         loss = (plan.share * rows.loss()).sum()
         if columns is not None:
@@ -89,13 +89,13 @@ class StreamingInfoNCE(torch.autograd.Function):
             )
         query, item, extra, inverse = ctx.saved_tensors
         with torch.autocast(query.device.type, enabled=False):
-            tiles = _Tiles(query, item, extra, float(inverse), ctx.plan)
+            tiles = Tiles(query, item, extra, float(inverse), ctx.plan)
             grads = _Gradients(tiles, ctx.plan.accumulate, ctx.needs_input_grad)
             _backward_tiles(tiles, grads, ctx.plan, ctx.rows, ctx.columns)
             return (*grads.finish(tiles, grad_loss, query, item, extra, inverse), None)
 
 
-class _Sums:
+class Sums:
     """The running log-sum-exp of one direction, B of them, in log-2 units."""
 
     def __init__(self, positive: Tensor, limit: Tensor | None, dim: int) -> None:
@@ -158,7 +158,7 @@ def _below(scores: Tensor, limit: Tensor, out: Tensor) -> Tensor:
     return torch.sub(limit, gap, out=out)
 
 
-class _Tiles:
+class Tiles:
     """The score matrix, a tile at a time, label mask applied and positives out (-inf)."""
 
     def __init__(
@@ -215,12 +215,12 @@ class _Tiles:
             scores.diagonal().fill_(-math.inf)
 
 
-def _accumulate(tiles: _Tiles, plan: Plan) -> tuple[_Sums, _Sums | None, Tensor]:
+def _accumulate(tiles: Tiles, plan: Plan) -> tuple[Sums, Sums | None, Tensor]:
     """The forward pass: the sums of both directions and the facts."""
     positive = tiles.positives()
     limit = None if plan.margin is None else positive + plan.margin * tiles.scale
-    rows = _Sums(positive, limit, dim=1)
-    columns = _Sums(positive, limit, dim=0) if plan.symmetric else None
+    rows = Sums(positive, limit, dim=1)
+    columns = Sums(positive, limit, dim=0) if plan.symmetric else None
     dropped = positive.new_zeros(3, dtype=torch.float64)  # rows, columns, similarity of the rows'
     for side, part, own, mask in tiles.stripes():
         for run in tiles.rows():
@@ -241,7 +241,7 @@ def _accumulate(tiles: _Tiles, plan: Plan) -> tuple[_Sums, _Sums | None, Tensor]
     return rows, columns, _facts(tiles, plan, rows, dropped)
 
 
-def _facts(tiles: _Tiles, plan: Plan, rows: _Sums, dropped: Tensor) -> Tensor:
+def _facts(tiles: Tiles, plan: Plan, rows: Sums, dropped: Tensor) -> Tensor:
     count = len(tiles.query)
     negatives = count * (sum(map(len, tiles.sides)) - 1)
     pairs = negatives + (count * (count - 1) if plan.symmetric else 0)
@@ -278,7 +278,7 @@ def _facts(tiles: _Tiles, plan: Plan, rows: _Sums, dropped: Tensor) -> Tensor:
 class _Gradients:
     """Sums of G p and G^T q in the accumulation dtype, for the sides that ask for them."""
 
-    def __init__(self, tiles: _Tiles, dtype: torch.dtype, needs: tuple[bool, ...]) -> None:
+    def __init__(self, tiles: Tiles, dtype: torch.dtype, needs: tuple[bool, ...]) -> None:
         self.needs = needs
         wanted = [needs[0] or needs[3], *needs[1 : 1 + len(tiles.sides)]]
         self.sums = [
@@ -295,14 +295,14 @@ class _Gradients:
         else:
             total[part].add_(left.to(right.dtype) @ right)
 
-    def add_positives(self, tiles: _Tiles, gradient: Tensor) -> None:
+    def add_positives(self, tiles: Tiles, gradient: Tensor) -> None:
         own = slice(tiles.plan.offset, tiles.plan.offset + len(tiles.query))
         for number, part, other in ((0, slice(None), tiles.own), (1, own, tiles.query)):
             if (total := self.sums[number]) is not None:
                 total[part].addcmul_(gradient[:, None], other.to(total.dtype))
 
     def finish(
-        self, tiles: _Tiles, grad_loss: Tensor, *inputs: Tensor | None
+        self, tiles: Tiles, grad_loss: Tensor, *inputs: Tensor | None
     ) -> list[Tensor | None]:
         """Gradients of (query, item, extra, 1 / temperature), each in its input's dtype."""
         inverse = inputs[3]
@@ -323,7 +323,7 @@ class _Gradients:
 
 
 def _backward_tiles(
-    tiles: _Tiles, grads: _Gradients, plan: Plan, rows: _Sums, columns: _Sums | None
+    tiles: Tiles, grads: _Gradients, plan: Plan, rows: Sums, columns: Sums | None
 ) -> None:
     share = plan.share * 0.5 if columns is not None else plan.share
     row_exponent = rows.log_sum() - share.log2()

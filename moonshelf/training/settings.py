@@ -168,6 +168,8 @@ class AlignConfig(ScheduleConfig, LoopConfig):
     margin: float | None = Field(default=None, gt=0)
     """Keep out items that score more than this above the positive (0.1 in 2601.04720)."""
     mask_same_text: bool = True
+    matryoshka: tuple[int, ...] = ()
+    """Widths whose prefixes of the vector are trained to be vectors too, beside the whole one."""
     augment: AugmentConfig = AugmentConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     distill: DistillConfig | None = None
@@ -178,6 +180,13 @@ class AlignConfig(ScheduleConfig, LoopConfig):
         if not any(term.share > 0 for term in terms.values()):
             raise ValueError("needs at least one term with a share above 0")
         return terms
+
+    @field_validator("matryoshka")
+    @classmethod
+    def _increasing(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
+        if list(widths) != sorted({*widths}) or (widths and widths[0] < 1):
+            raise ValueError(f"widths must be positive and increase, got {list(widths)}")
+        return widths
 
     @property
     def shows_attributes(self) -> bool:

@@ -13,7 +13,9 @@ do about negatives that are none. We chose (methods.md 3.11):
    carry all shown attribute values, known pairs of a session log and, if switched on, items that
    score more than ``margin`` above the positive.
 4. The temperature is learned from 0.07 down to at least 0.01, or fixed.
-5. Optionally the similarities inside the batch also follow those of a frozen teacher run:
+5. Optionally prefixes of the vectors are trained to be vectors too (``matryoshka``), all widths in
+   one pass, with equal weights.
+6. Optionally the similarities inside the batch also follow those of a frozen teacher run:
    KL(teacher || student) over rows and columns.
 """
 
@@ -33,7 +35,9 @@ from moonshelf.catalog.batches import BatchPlan, PlannedBatch
 from moonshelf.catalog.pairs import group_codes
 from moonshelf.catalog.product import Content, View
 from moonshelf.encoder.base import Encoder
+from moonshelf.errors import UsageError
 from moonshelf.objectives.contrastive import Contrast, KeepOut, symmetric_info_nce
+from moonshelf.objectives.matryoshka import nested_info_nce
 from moonshelf.training.ahead import Loss, Work, cut
 from moonshelf.training.contents import ContentSource, Draws
 from moonshelf.training.distill import follow_teacher
@@ -103,6 +107,7 @@ class AlignStage:
         self.name, self.config, self.encoder, self.source = name, config, encoder, source
         self.temperature = Temperature(config.temperature, config.learn_temperature).to(device)
         self.groups = group_codes(source.catalog)
+        self.widths = _widths(name, config, encoder)
         self._seed = seed
         self.teacher: Mapping[View, np.ndarray] = {}
         found = find_terms(name, config, source, self.groups)
@@ -162,14 +167,11 @@ class AlignStage:
         report: dict[str, float | Tensor] = {"temperature": temperature.detach()}
         total = vectors[0].new_zeros(())
         for (name, pair, (q, p)), keep_out in zip(shows.losses, about.keep_out, strict=True):
-            found = symmetric_info_nce(
-                sides[q], sides[p], temperature, keep_out=keep_out_on(keep_out, sides[q].device)
+            loss, figures = self._contrast(
+                sides[q], sides[p], temperature, keep_out_on(keep_out, sides[q].device)
             )
-            total = total + pair.weight * found.loss
-            if name:
-                report[f"contrast/{name}"] = found.loss.detach()
-            else:
-                report |= _figures(found)
+            total = total + pair.weight * loss
+            report |= {f"contrast/{name}": loss.detach()} if name else figures
         distill = self.config.distill
         if distill is not None and about.teacher is not None:
             query, item = (sides[k] for k in shows.losses[0][2])
@@ -177,6 +179,23 @@ class AlignStage:
             report["distill"] = follow.detach()
             total = total + distill.weight * follow
         return total, report
+
+    def _contrast(
+        self, query: Tensor, item: Tensor, temperature: Tensor, keep_out: KeepOut
+    ) -> tuple[Tensor, dict[str, float | Tensor]]:
+        """The loss of one pair of sides, and what a log should know of it."""
+        if not self.widths:
+            found = symmetric_info_nce(query, item, temperature, keep_out=keep_out)
+            return found.loss, _figures(found)
+        nested = nested_info_nce(
+            query, item, self.widths, temperature, keep_out=keep_out, symmetric=True
+        )
+        figures = {
+            f"contrast@{width}": loss
+            for width, loss in zip(self.widths, nested.by_width, strict=True)
+        }
+        figures |= {"contrast": nested.by_width[-1], "accuracy": nested.accuracy}
+        return nested.loss, figures
 
     def _turned(self, planned: PlannedBatch, step: int) -> np.ndarray:
         """Pairs of two variants have no order: each is turned around half of the time."""
@@ -263,6 +282,19 @@ class AlignStage:
             known=None if known is None else torch.from_numpy(known),
             margin=self.config.margin,
         )
+
+
+def _widths(stage: str, config: AlignConfig, encoder: Encoder) -> tuple[int, ...]:
+    """The prefixes that are trained and the whole vector; nothing where it is the whole alone."""
+    if not config.matryoshka:
+        return ()
+    if config.matryoshka[-1] > encoder.dim:
+        raise UsageError(
+            f"a prefix of {config.matryoshka[-1]} numbers of vectors of {encoder.dim}",
+            where=f"stages.{stage}.matryoshka",
+            cure=f"leave widths above {encoder.dim} out, or raise encoder.dim",
+        )
+    return tuple(sorted({*config.matryoshka, encoder.dim}))
 
 
 def _figures(found: Contrast) -> dict[str, float | Tensor]:

@@ -11,6 +11,7 @@ import pytest
 from moonshelf.catalog.product import Product
 from moonshelf.catalog.writer import CatalogWriter
 from moonshelf.cli.main import main
+from moonshelf.encoder.narrow import prefix
 from tests.unit.center.fakes import FakeEncoder
 from tests.unit.center.pictures import png
 
@@ -38,6 +39,7 @@ def work(tmp_path, monkeypatch):
     (tmp_path / "run" / "version").write_text("fake-1")
     module = ModuleType("moonshelf.encoder")
     vars(module)["load_encoder"] = lambda folder: FakeEncoder()
+    vars(module)["prefix"] = prefix
     vars(module)["encoder_version"] = lambda folder: (folder / "version").read_text()
     monkeypatch.setitem(sys.modules, "moonshelf.encoder", module)
     monkeypatch.chdir(tmp_path)
@@ -73,6 +75,16 @@ def test_the_store_can_be_searched_from_elsewhere(work, capsys, monkeypatch):
     monkeypatch.chdir(work / "other")
     assert main(["search", "../store", "--text", "Red shirt 0", "--html", "x.html"]) == 0
     assert (work / "other" / "x.html").exists()
+
+
+def test_a_store_of_prefixes_is_searched_by_prefixes(work, capsys):
+    assert embed("--width", "3", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["dim"] == 3
+    hits = search_json(capsys, "--text", "Red shirt 0", "--k", "3")
+    assert hits[0]["id"] == "p0" and hits[0]["score"] > 0.5
+    assert embed() == 1  # whole vectors and prefixes do not meet
+    assert "made with dim 3" in capsys.readouterr().err
+    assert main(["embed", "run", "--catalog", "catalog", "--to", "wide", "--width", "9999"]) == 2
 
 
 def test_filters(work, capsys):

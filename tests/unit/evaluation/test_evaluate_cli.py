@@ -15,6 +15,8 @@ from moonshelf.catalog.store import Catalog
 from moonshelf.catalog.writer import CatalogWriter
 from moonshelf.cli.evaluate import default_suite
 from moonshelf.cli.main import main
+from moonshelf.encoder import FastConfig, build_encoder
+from moonshelf.encoder.config import PictureConfig, StemConfig
 from moonshelf.evaluation import evaluate
 from moonshelf.evaluation.controls import controls
 from moonshelf.evaluation.shelf import Shelf
@@ -97,6 +99,23 @@ def test_json_prints_one_object_and_nothing_else(
     words = ["evaluate", "--catalog", str(folder), "--controls", "--out", str(tmp_path), "--json"]
     assert main(words) == 0
     assert json.loads(capsys.readouterr().out)["kind"] == "evaluation"
+
+
+def test_prefixes_are_measured_beside_the_whole(folder: Path, tmp_path: Path) -> None:
+    """Rows of a run and of its prefixes; the whole width asked for is no second row."""
+    config = FastConfig(
+        vocabulary=300,
+        width=16,
+        dim=8,
+        stem=StemConfig(width=4),
+        pictures=PictureConfig(height=32, width=32),
+    )
+    build_encoder(config, [f"red thing {k}" for k in range(20)]).save(tmp_path / "run")
+    words = ["evaluate", str(tmp_path / "run"), "--catalog", str(folder), "--widths", "2", "8", "4"]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0
+    told = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert [e["embedder"] for e in told["embedders"]] == ["run", "run, first 4", "run, first 2"]
+    assert main([*words, "--out", str(tmp_path / "out"), "--widths", "9"]) == 2
 
 
 def test_mistakes_are_usage_errors(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
