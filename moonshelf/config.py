@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from moonshelf.errors import UsageError
 
-_LARGEST_FILE = 1 << 20
+LARGEST_FILE = 1 << 20
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -56,11 +56,13 @@ def load_config(
         ) from error
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file of at most 1 MiB; UsageError where it cannot be read."""
+def read_toml(path: Path, largest: int = LARGEST_FILE) -> dict[str, Any]:
+    """The tables of a TOML file of at most ``largest`` bytes; UsageError where it cannot be
+    read."""
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise UsageError("is larger than 1 MiB", where=str(path), cure="pass a TOML file")
+        if path.stat().st_size > largest:
+            what = f"is larger than {largest >> 20} MiB"
+            raise UsageError(what, where=str(path), cure="pass a TOML file")
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError("no such file", where=str(path), cure="check the path") from None

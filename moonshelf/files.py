@@ -7,11 +7,16 @@ import errno
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from moonshelf.errors import MoonshelfError
+
+_ASKED_AGAIN_S = 0.1
+# Open files whose locks this process holds.
+_LOCKED: list[IO[bytes]] = []
 
 
 class DiskFullError(MoonshelfError):
@@ -40,20 +45,33 @@ def fsync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_bytes_atomically(path: Path, data: bytes) -> None:
-    """Writes beside ``path``, fsyncs, renames: readers see the old file or the new one."""
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A large file written piece by piece: beside ``path``, whose name it takes when the block
+    succeeds.
+
+    Raises:
+        DiskFullError: no room; an existing ``path`` is as it was.
+    """
+    path = path.absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with full_disk_is_an_error(path):
         try:
             with partial.open("wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
             fsync_folder(path.parent)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def write_bytes_atomically(path: Path, data: bytes) -> None:
+    """Writes beside ``path``, fsyncs, renames: readers see the old file or the new one."""
+    with whole_file(path) as file:
+        file.write(data)
 
 
 def write_json_atomically(path: Path, value: Any) -> None:
@@ -94,12 +112,51 @@ def lock_folder(folder: Path, busy: MoonshelfError) -> Iterator[None]:
         MoonshelfError: ``busy``, when another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a+b") as file:
-        if os.name == "posix":  # moonshelf supports POSIX systems; elsewhere there is no lock
-            import fcntl
-
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise busy from error
+    with (folder / ".lock").open("a+b") as file, locked(file, busy):
         yield
+
+
+@contextlib.contextmanager
+def locked(
+    file: IO[bytes], busy: MoonshelfError, *, shared: bool = False, wait_s: float = 0.0
+) -> Iterator[None]:
+    """Holds the lock of an open file, alone or ``shared``; processes that are forked meanwhile do
+    not hold it, so that it falls with this one.
+
+    Args:
+        file: opened for it, and closed by the caller.
+        busy: raised where another process holds it.
+        shared: with all who ask for it so.
+        wait_s: how long to wait for another process, in seconds.
+
+    Raises:
+        MoonshelfError: ``busy``.
+    """
+    if os.name == "posix":  # moonshelf supports POSIX systems; elsewhere there is no lock
+        import fcntl
+
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        deadline = time.monotonic() + wait_s
+        while True:
+            try:
+                fcntl.flock(file, kind | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() >= deadline:
+                    raise busy from error
+                time.sleep(_ASKED_AGAIN_S)
+    _LOCKED.append(file)
+    try:
+        yield
+    finally:
+        _LOCKED.remove(file)
+
+
+def _let_go() -> None:
+    """In a forked process: its copies of the files would keep the locks of a parent that died."""
+    while _LOCKED:
+        _LOCKED.pop().close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,7 @@ def finish(
                 "fingerprint": job.catalog.fingerprint,
                 "path": relative_to_store(job.store, job.catalog.path),
             },
+            "attributes": None if job.attributes is None else dict(job.attributes.facts),
             "counts": {
                 "items": len(keys),
                 "embedded": embedded,
@@ -102,12 +104,13 @@ def _current_table(
     embedded: int,
 ) -> tuple[str, bool]:
     """The table's name, and whether it is the one that was there before."""
-    tables = job.store / "tables"
+    tables, joined = job.store / "tables", job.attributes
     same = (
         previous is not None
         and not embedded
         and len(places) == previous["counts"].get("items")
         and previous["catalog"].get("fingerprint") == job.catalog.fingerprint
+        and _sha256(previous.get("attributes")) == _sha256(joined and joined.facts)
     )
     if previous is not None and same:
         try:
@@ -117,9 +120,12 @@ def _current_table(
             pass  # damaged; the shards have all it needs
     taken = [int(p.name) for p in tables.glob("*") if p.name.isdigit()]
     name = f"{max(taken, default=-1) + 1:06d}"
+    columns = {column: job.catalog.column(column) for column in COLUMNS}
+    if joined is not None:
+        columns["attributes"] = joined.column
     write_table(
         tables / name,
-        {column: job.catalog.column(column) for column in COLUMNS},
+        columns,
         int(job.encoder.dim),
         places[:, 0],
         places[:, 1],
@@ -127,6 +133,11 @@ def _current_table(
         failed,
     )
     return name, False
+
+
+def _sha256(attributes: Any) -> str | None:
+    """Of the file that a manifest's attributes come from; None without one."""
+    return attributes.get("sha256") if isinstance(attributes, Mapping) else None
 
 
 def _current_index(

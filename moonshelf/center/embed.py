@@ -20,7 +20,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from moonshelf.catalog.product import Content, Product, View, product_content
+from moonshelf.catalog.reference_attributes import AttributeFile
 from moonshelf.center.assemble import finish
+from moonshelf.center.attributes import Joined, join_attributes
 from moonshelf.center.identity import check_identity, refuse_foreign_folder
 from moonshelf.center.index import choose_engine
 from moonshelf.center.shards import (
@@ -98,6 +100,8 @@ class Job:
     fields: tuple[str, ...]
     batch_size: int | None
     shard_rows: int
+    attributes: Joined | None = None
+    """What filters reach besides the catalogue's own attributes; no vector depends on it."""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -125,6 +129,7 @@ def embed_catalog(
     batch_size: int | None = None,
     index: str = "auto",
     another_catalog: bool = False,
+    attributes: Path | str | None = None,
     progress: Progress | None = None,
 ) -> Store:
     """Embeds what the store does not hold yet, then builds its table and index.
@@ -142,6 +147,9 @@ def embed_catalog(
         index: auto, exact or lance.
         another_catalog: the store may pass from the catalogue it holds to this one; vectors of
             contents that both have are kept.
+        attributes: a file of reference attributes, e.g. of a product graph: filters and hits have
+            them beside the catalogue's own, which stand where both have a key. Without it the
+            store has the catalogue's alone, whatever it had before.
         progress: called after every block of rows.
 
     Returns:
@@ -152,6 +160,7 @@ def embed_catalog(
         StoreError: the store belongs to another encoder version, view, text or catalogue, is not
             a store, is being written by another process, or a shard is damaged.
         UsageError: a bad argument, or no encoder version.
+        DataError: ``attributes`` is no such file, or of another catalogue.
     """
     if shard_rows < 1 or (batch_size is not None and batch_size < 1):
         raise UsageError("shard_rows and batch_size must be at least 1", cure="choose larger ones")
@@ -164,6 +173,7 @@ def embed_catalog(
         fields=tuple(fields),
         batch_size=batch_size,
         shard_rows=shard_rows,
+        attributes=_joined(catalog, attributes),
     )
     choose_engine(index, 0)  # a wrong or missing engine is known before hours of embedding
     began = time.time()
@@ -203,6 +213,13 @@ def find_version(encoder: VectorEncoder, version: str | None, run: Path | str | 
             cure="pass run= (the folder it was loaded from) or version=",
         )
     return version
+
+
+def _joined(catalog: CatalogRows, attributes: Path | str | None) -> Joined | None:
+    if attributes is None:
+        return None
+    file = AttributeFile.open(attributes)
+    return join_attributes(catalog.column("id"), catalog.column("attributes"), file)
 
 
 def _view(view: View | str) -> View:

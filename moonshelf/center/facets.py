@@ -17,7 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from moonshelf.center.filters import Filter, attribute_facet, category_facet, fold
+from moonshelf.center.filters import (
+    Between,
+    Filter,
+    attribute_facet,
+    category_facet,
+    fold,
+    numbers_of,
+)
 from moonshelf.center.shards import load_array, read_arrow, write_arrow
 from moonshelf.errors import UsageError
 
@@ -132,12 +139,13 @@ class Facets:
         return self._rows[self._offsets[number] : self._offsets[number + 1]]
 
     def clauses(self, where: Filter) -> list[list[int]]:
-        """The filter's category and attribute clauses as known facet numbers (AND of ORs).
+        """The filter's clauses, but for the price, as known facet numbers (AND of ORs).
 
         Raises:
-            UsageError: no item at all has the attribute key: most likely a typing error.
+            UsageError: no item at all has the attribute key: most likely a typing error; or its
+                values are no numbers, or of another unit.
         """
-        for key, _ in where.attributes:
+        for key in (*(key for key, _ in where.attributes), *(one.key for one in where.numbers)):
             if not self.values(key, most=1):
                 raise UsageError(
                     f"no item has an attribute {key!r}",
@@ -145,7 +153,33 @@ class Facets:
                     cure=f"choose among {', '.join(self.keys()) or 'category and price'}",
                 )
         numbers = [[self.number(facet) for facet in clause] for clause in where.facets()]
-        return [[number for number in clause if number >= 0] for clause in numbers]
+        named = [[number for number in clause if number >= 0] for clause in numbers]
+        return named + [self._within(one) for one in where.numbers]
+
+    def _within(self, wanted: Between) -> list[int]:
+        """Facets of a key whose number, or range of numbers, meets the bounds."""
+        found: dict[str, list[tuple[int, float, float]]] = {}
+        prefix = facet_text(("attribute", fold(wanted.key)))[:-1]
+        start, stop = self._bisect(prefix + ","), self._bisect(prefix + "-")
+        for number, text in enumerate(self._texts.slice(start, stop - start).to_pylist(), start):
+            held = numbers_of(json.loads(text)[2])
+            if held is not None:
+                found.setdefault(held[2], []).append((number, held[0], held[1]))
+        unit = fold(wanted.unit)
+        if not wanted.unit and len(found) == 1:
+            (unit,) = found
+        if unit not in found or (len(found) > 1 and not wanted.unit):
+            units = ", ".join(sorted(repr(name) if name else "no unit" for name in found))
+            raise UsageError(
+                f"attribute {wanted.key!r} is in {units}"
+                if found
+                else f"attribute {wanted.key!r} has no numbers",
+                where="--where",
+                cure="write the unit behind the number"
+                if found
+                else f"write {wanted.key}={self.values(wanted.key, most=1)[0]}",
+            )
+        return [n for n, low, high in found[unit] if low <= wanted.high and high >= wanted.low]
 
     def mask(self, where: Filter) -> np.ndarray:
         """bool [N]: the rows that pass."""

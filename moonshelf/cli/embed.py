@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from moonshelf.cli.console import Console, duration
+
+if TYPE_CHECKING:
+    from moonshelf.center.store import Store
 
 NAME = "embed"
 HELP = "Embeds what the store does not hold yet; interrupted, it goes on when run again."
@@ -23,6 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="title",
         help="text fields, comma-separated: title,category,attributes,description",
     )
+    parser.add_argument(
+        "--width",
+        type=int,
+        metavar="D",
+        help="keep the first D numbers of every vector (stages.align.matryoshka; default: all)",
+    )
     parser.add_argument("--batch-size", type=int, help="items at once (default: the encoder's)")
     parser.add_argument("--shard-rows", type=int, default=2048, help="items a shard (2048)")
     parser.add_argument(
@@ -30,6 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "exact", "lance"),
         default="auto",
         help="search engine; auto: exact below 50,000 items, then lance",
+    )
+    parser.add_argument(
+        "--attributes",
+        metavar="FILE",
+        type=Path,
+        help="more attributes to filter by, made by `graph export --format attributes`; where the "
+        "catalogue has a key for a product, its own values stand",
     )
     parser.add_argument(
         "--another-catalog",
@@ -46,9 +63,10 @@ def run(args: argparse.Namespace) -> int:
     console = Console.of(args)
     choose_engine(args.index, 0)  # before the seconds that loading takes
     catalog = Catalog.open(args.catalog)
-    from moonshelf.encoder import load_encoder
+    before = _attributes_before(args.to)
+    from moonshelf.encoder import load_encoder, prefix
 
-    encoder = load_encoder(args.run_folder)
+    encoder = prefix(load_encoder(args.run_folder), args.width)
     with console.progress("embedding") as progress:
         store = embed_catalog(
             encoder,
@@ -61,8 +79,10 @@ def run(args: argparse.Namespace) -> int:
             batch_size=args.batch_size,
             index=args.index,
             another_catalog=args.another_catalog,
+            attributes=args.attributes,
             progress=progress,
         )
+    _tell_attributes(store, before, args, console)
     counts, times = store.manifest["counts"], store.manifest["times"]
     if store.manifest["index_note"]:
         console.note(f"note: {store.manifest['index_note']}")
@@ -80,3 +100,30 @@ def run(args: argparse.Namespace) -> int:
     )
     console.result({"store": args.to, **store.manifest})
     return 0
+
+
+def _attributes_before(store: Path) -> bool:
+    """Whether the store that is there has attributes from beside its catalogue."""
+    from moonshelf.center.store import read_manifest
+    from moonshelf.errors import StoreError
+
+    try:
+        return bool(read_manifest(store).get("attributes"))
+    except StoreError:  # none yet, or none that can be read: embedding says so
+        return False
+
+
+def _tell_attributes(
+    store: Store, before: bool, args: argparse.Namespace, console: Console
+) -> None:
+    facts = store.manifest["attributes"]
+    if facts is None:
+        if before:
+            console.note("the store has the catalogue's attributes alone now: no --attributes")
+        return
+    console.say(
+        f"{args.attributes}: {facts['values']:,} values of {len(facts['keys']):,} keys added to "
+        f"{facts['products']:,} products; {facts['gave_way']:,} times the catalogue has its own"
+    )
+    if facts["unknown"]:
+        console.note(f"{facts['unknown']:,} of its products are not in the catalogue")

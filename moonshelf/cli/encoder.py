@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from moonshelf.cli.console import Console
+from moonshelf.cli.encoder_attributes import ABOUT, add_attributes, run_attributes
 
 NAME = "encoder"
-HELP = "Show an encoder (config, parameters, version, width), or export it for another library."
+HELP = (
+    "Show an encoder (config, parameters, version, width), export it for another library, or write "
+    "what it sees in a catalogue's pictures."
+)
 FORMATS = ("sentence-transformers",)
 
 
@@ -17,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", dest="encoder_verb", required=True)
     show = verbs.add_parser("show", help="config, parameters, version, width of the vectors")
     export = verbs.add_parser("export", help="write it as a folder that another library loads")
-    for verb in (show, export):
+    see = verbs.add_parser("attributes", help=ABOUT, description=f"{ABOUT[0].upper()}{ABOUT[1:]}.")
+    for verb in (show, export, see):
         verb.add_argument("folder", metavar="RUN", type=Path, help="run folder or encoder folder")
     export.add_argument(
         "--to", metavar="DIR", type=Path, required=True, help="a folder that does not exist yet"
@@ -25,11 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     export.add_argument(
         "--format", choices=FORMATS, default=FORMATS[0], help=f"default: {FORMATS[0]}"
     )
+    add_attributes(see)
 
 
 def run(args: argparse.Namespace) -> int:
     console = Console.of(args)
-    return _show(args, console) if args.encoder_verb == "show" else _export(args, console)
+    verbs = {"show": _show, "export": _export, "attributes": run_attributes}
+    return verbs[args.encoder_verb](args, console)
 
 
 def _show(args: argparse.Namespace, console: Console) -> int:

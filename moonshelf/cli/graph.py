@@ -6,8 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from moonshelf.cli import graph_report
 from moonshelf.cli.console import Console
 from moonshelf.cli.graph_evaluate import ABOUT, add_evaluate, run_evaluate
+from moonshelf.cli.graph_tagger import ABOUT as ABOUT_TAGGER
+from moonshelf.cli.graph_tagger import add_tagger, run_tagger
 
 NAME = "graph"
 HELP = "Build a product knowledge graph from descriptions; query, check, compare and export it."
@@ -18,6 +21,7 @@ examples:
   moonshelf graph build --catalog shop --fields title,description --to shop-graph
   moonshelf graph build --from items.csv --to g --backend llm --option model=qwen3 \\
       --option base_url=http://localhost:11434/v1
+  moonshelf graph report shop-graph
   moonshelf graph query shop-graph 'SELECT ?x ?w { GRAPH ?g { ?x p:power ?w } }'
 """
 
@@ -32,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--most", type=int, default=20, help="violations shown (default: 20)")
     _add_export(verbs)
     add_evaluate(_folder(verbs, "evaluate", ABOUT))
+    add_tagger(_folder(verbs, "tagger", ABOUT_TAGGER))
+    graph_report.add_report(_folder(verbs, "report", graph_report.ABOUT))
     compare = _folder(verbs, "diff", "what changed between two versions of the ontology")
     compare.add_argument("old", metavar="V1", type=int, help="a version")
     compare.add_argument("new", metavar="V2", type=int, help="a later or an earlier one")
@@ -49,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
         "export": graph_read.run_export,
         "diff": graph_read.run_diff,
         "evaluate": run_evaluate,
+        "report": graph_report.run_report,
+        "tagger": run_tagger,
     }
     return verbs[args.graph_verb](args, console)
 
@@ -86,7 +94,8 @@ def _add_build(verbs: Any) -> None:
         action="append",
         default=[],
         dest="settings",
-        help="columns of the table, e.g. title=name; may be repeated",
+        help="columns of the table, e.g. title=name (of the reviews: reviews.text=body); may be "
+        "repeated",
     )
     source.add_argument(
         "--fields",
@@ -96,7 +105,21 @@ def _add_build(verbs: Any) -> None:
     source.add_argument(
         "--kind", choices=("listing", "review"), default="listing", help="what the texts are"
     )
-    source.add_argument("--limit", metavar="N", type=int, help="only the first N rows")
+    source.add_argument(
+        "--customer-reviews",
+        metavar="FILE",
+        type=Path,
+        help="a table of reviews of these listings: product, text, and title or id where it has "
+        "them; on conflict the listing has the last word",
+    )
+    source.add_argument(
+        "--pictures",
+        metavar="FILE",
+        type=Path,
+        help="what their pictures show, made by `moonshelf encoder attributes`; on conflict the "
+        "listing's text has the last word",
+    )
+    source.add_argument("--limit", metavar="N", type=int, help="only the first N listings")
     make.add_argument("--to", metavar="GRAPH", type=Path, required=True, help="the graph's folder")
     _add_schema(make.add_argument_group("the ontology"))
     _add_manner(make.add_argument_group("how it is done"))
@@ -188,7 +211,8 @@ def _add_export(verbs: Any) -> None:
     write.add_argument("--to", metavar="FILE", type=Path, required=True, help="the file")
     write.add_argument(
         "--format",
-        choices=("nq", "ttl", "jsonld", "schema-ttl", "csv"),
+        choices=("nq", "ttl", "jsonld", "schema-ttl", "csv", "attributes"),
         help="nq: all, with evidence; ttl: ontology and products; jsonld, schema-ttl: schema.org; "
-        "csv: a table (default: by the file's suffix)",
+        "csv: a table; attributes: JSON Lines for `embed --attributes` (default: by the file's "
+        "suffix)",
     )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _LARGEST_ONTOLOGY = 16 << 20
 # A share of documents that came after the schema was learned, above which that is worth a word.
 MANY_NEW = 0.1
+_OF_REVIEWS = "reviews."
 
 
 def run_build(args: argparse.Namespace, console: Console) -> int:
@@ -63,7 +64,7 @@ def build_settings(args: argparse.Namespace) -> BuildSettings:
     if args.samples is not None:
         batches = -(-args.samples // learning.batch)
         stopping = Stopping(most=batches, at_least=min(batches, Stopping().at_least))
-        learning = LearnSettings(stopping=stopping)
+        learning = LearnSettings(stopping=stopping, samples=args.samples)
     return BuildSettings(
         learn="never" if args.frozen else args.learn,
         learning=learning,
@@ -102,22 +103,56 @@ def open_backend(args: argparse.Namespace) -> Iterator[Backend]:
 
 
 def open_source(args: argparse.Namespace) -> Source:
-    """The documents that the command line names."""
+    """The documents that the command line names: listings (or reviews alone) and what stands
+    beside them.
+
+    Raises:
+        UsageError: an option or column that there is not.
+        DataError: a file that cannot be read.
+    """
     from moonshelf.cli.catalog import parse_settings
+    from moonshelf.graph.beside import from_pictures, from_reviews, together
+
+    found = parse_settings(args.settings)
+    of_reviews = {k.removeprefix(_OF_REVIEWS): v for k, v in found.items() if _reviews(k)}
+    options = {key: value for key, value in found.items() if not _reviews(key)}
+    if of_reviews and args.customer_reviews is None:
+        raise UsageError(
+            f"--set {_OF_REVIEWS}KEY names columns of --customer-reviews", cure="pass that file"
+        )
+    source = _listings(args, options)
+    if args.limit is not None:
+        source = source.first(args.limit)
+    beside = []
+    if args.customer_reviews is not None:
+        beside.append(from_reviews(args.customer_reviews, of_reviews))
+    if args.pictures is not None:
+        beside.append(from_pictures(args.pictures))
+    return together(source, beside, limited=args.limit is not None)
+
+
+def _reviews(key: str) -> bool:
+    return key.startswith(_OF_REVIEWS)
+
+
+def _listings(args: argparse.Namespace, options: dict[str, str]) -> Source:
+    from moonshelf.graph.beside import from_reviews
     from moonshelf.graph.documents import from_catalog, from_table
 
-    options, fields = parse_settings(args.settings), args.fields.split(",")
+    fields = args.fields.split(",")
     if args.catalog is None:
-        source = from_table(args.source, options, fields, args.kind)
-    else:
-        from moonshelf.catalog.store import Catalog
+        if args.kind == "review":
+            return from_reviews(args.source, options)
+        return from_table(args.source, options, fields)
+    from moonshelf.catalog.store import Catalog
 
-        if options:
-            raise UsageError(
-                "--set names columns of a table", cure="leave it out, or pass --from FILE"
-            )
-        source = from_catalog(Catalog.open(args.catalog), fields, args.kind)
-    return source if args.limit is None else source.first(args.limit)
+    if args.kind == "review":
+        raise UsageError(
+            "a catalogue holds listings", cure="leave --kind out, or pass --customer-reviews FILE"
+        )
+    if options:
+        raise UsageError("--set names columns of a table", cure="leave it out, or pass --from FILE")
+    return from_catalog(Catalog.open(args.catalog), fields)
 
 
 def read_ontology(path: Path) -> Ontology:
@@ -169,11 +204,12 @@ def show(summary: Summary, out: Path, console: Console) -> None:
     if summary.costs:
         shown = (f"{value:,.0f} {name.replace('_', ' ')}" for name, value in summary.costs.items())
         console.say(f"cost of this run: {', '.join(shown)}")
-    for note in _notes(summary, out):
+    for note in notes(summary, out):
         console.note(note)
 
 
-def _notes(summary: Summary, out: Path) -> Sequence[str]:
+def notes(summary: Summary, out: Path) -> Sequence[str]:
+    """What needs a person."""
     found = []
     if summary.ledger.quarantined:
         where = out / "quarantine.jsonl"
@@ -186,6 +222,16 @@ def _notes(summary: Summary, out: Path) -> Sequence[str]:
         found.append(f"{summary.gone:,} documents are gone from the source; --prune deletes them")
     if summary.learned is not None and summary.learned.waiting:
         found.append(f"{summary.learned.waiting:,} changes to the schema wait in the review file")
+    if summary.unfit:
+        found.append(
+            f"{summary.unfit:,} facts fit no property: this is a defect of moonshelf; the first: "
+            f"{summary.unfit_reasons[0]}"
+        )
+    if summary.learned is not None and summary.learned.failed:
+        found.append(
+            f"the schema was learned without {summary.learned.failed:,} batches of documents, "
+            "for which the backend had no answer"
+        )
     if summary.learned is not None and summary.learned.unrefined:
         found.append(f"the schema was not refined: {summary.learned.unrefined}")
     if summary.new_since_learned > MANY_NEW * summary.ledger.documents:

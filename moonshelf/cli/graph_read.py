@@ -71,10 +71,12 @@ def run_export(args: argparse.Namespace, console: Console) -> int:
     from moonshelf.graph.exporting import FORMATS, export
 
     format = args.format or args.to.suffix.lstrip(".").lower()
+    if format in ("attributes", "jsonl"):
+        return _export_attributes(args, console)
     if format not in FORMATS:
         raise UsageError(
             f"cannot tell the format of {args.to.name!r}",
-            cure=f"pass --format {', '.join(FORMATS)}",
+            cure=f"pass --format {', '.join((*FORMATS, 'attributes'))}",
         )
     ontology = open_history(args.graph).ontology()
     with open_store(args.graph, console) as store:
@@ -82,6 +84,20 @@ def run_export(args: argparse.Namespace, console: Console) -> int:
     what = "quads" if format == "nq" else "products"
     console.say(f"{args.to}: {count:,} {what} as {format}, {args.to.stat().st_size:,} bytes")
     console.result({"file": args.to, "format": format, what: count})
+    return 0
+
+
+def _export_attributes(args: argparse.Namespace, console: Console) -> int:
+    from moonshelf.graph.attributes import export_attributes
+
+    found = export_attributes(args.graph, args.to)
+    console.say(
+        f"{args.to}: {found.keys:,} keys of {found.products:,} products as attributes, "
+        f"{args.to.stat().st_size:,} bytes"
+    )
+    if found.left_out:
+        console.note(f"{found.left_out:,} facts are too long to be attributes and were left out")
+    console.result({"file": args.to, "format": "attributes", **vars(found)})
     return 0
 
 

@@ -7,7 +7,7 @@ first proposal, which rules need (what recurs?) and models do not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from moonshelf.errors import MoonshelfError
 from moonshelf.graph.edits import Edit, Proposal, Usage
@@ -71,14 +71,16 @@ class Backend(Protocol):
         ...
 
 
-class Sized(Protocol):
-    """What a cost ledger asks of a backend that has costs."""
+@runtime_checkable
+class Costly(Protocol):
+    """A backend that is paid for by the call: it is asked no more than needed, and told of."""
 
     def costs(self) -> Mapping[str, float]:
         """calls, cached, prompt_tokens, reply_tokens, seconds, retries."""
         ...
 
 
+@runtime_checkable
 class Remembering(Protocol):
     """What a backend offers whose ``study`` learns something: to know it again in a later run, when
     documents were added, so that those that did not change are not read otherwise."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from moonshelf.config import Config, closest, load_config
 from moonshelf.errors import UsageError
 from moonshelf.graph.backend import Backend
+
+if TYPE_CHECKING:
+    from moonshelf.graph.builtin.tagger import Tagger
 
 BACKENDS = ("builtin", "llm")
 
@@ -19,6 +23,8 @@ class BuiltinSettings(Config):
 
     studied: int = Field(default=10_000, ge=1)
     """Documents that the rules learn from, evenly spaced over a larger corpus."""
+    tagger: Path | None = None
+    """Folder of a tagger that ``graph tagger`` trained, for what the rules do not find."""
 
 
 def make_backend(name: str, settings: Mapping[str, Any] | None = None) -> Backend:
@@ -32,16 +38,23 @@ def make_backend(name: str, settings: Mapping[str, Any] | None = None) -> Backen
     Raises:
         UsageError: no such backend, an unknown or wrong setting, or a missing extra.
         StoreError: the cache of ``llm`` cannot be used.
+        CheckpointError: the tagger's folder is not as it was written.
     """
     settings = settings or {}
     if name == "builtin":
         from moonshelf.graph.builtin.backend import BuiltinBackend
 
         found = load_config(BuiltinSettings, settings, where="builtin settings")
-        return BuiltinBackend(studied=found.studied)
+        return BuiltinBackend(studied=found.studied, tagger=_tagger(found.tagger))
     if name == "llm":
         from moonshelf.graph.llm.backend import LlmBackend
         from moonshelf.graph.llm.settings import LlmSettings
 
         return LlmBackend(load_config(LlmSettings, settings, where="llm settings"))
     raise UsageError(f"no backend {name!r}", cure=closest(name, BACKENDS))
+
+
+def _tagger(folder: Path | None) -> Tagger | None:
+    from moonshelf.graph.builtin.tagger_files import open_tagger
+
+    return None if folder is None else open_tagger(folder)

@@ -25,25 +25,24 @@ from pydantic import Field
 
 from moonshelf import __version__
 from moonshelf.config import Config
-from moonshelf.errors import DataError, MoonshelfError, StoreError
+from moonshelf.errors import DataError, StoreError
 from moonshelf.files import lock_folder, write_bytes_atomically, write_json_atomically
-from moonshelf.graph.backend import Backend
-from moonshelf.graph.documents import Source, Unread
+from moonshelf.graph.backend import Backend, Costly
+from moonshelf.graph.documents import Source
 from moonshelf.graph.extraction import BatchStopped, Extractor, OnError, extract_due
+from moonshelf.graph.intake import Intake
 from moonshelf.graph.learn import Learned, LearnSettings
 from moonshelf.graph.manifest import FORMAT, MANIFEST, ONTOLOGY, STORE, refuse_foreign, sweep
 from moonshelf.graph.ontology import Ontology
-from moonshelf.graph.outcome import Outcome, packed
+from moonshelf.graph.outcome import Outcome
+from moonshelf.graph.pictures import read_pictures
 from moonshelf.graph.quarantine import FILE as QUARANTINE
-from moonshelf.graph.quarantine import Quarantined, quarantined, write_quarantine
-from moonshelf.graph.records import Document
+from moonshelf.graph.quarantine import Quarantined, write_quarantine
 from moonshelf.graph.schema_folder import SchemaFolder
 from moonshelf.graph.stages import Clock, Stages, quiet
 from moonshelf.graph.state import State
 from moonshelf.graph.summary import Shapes, Summary, ontology_counts, take_stock
-from moonshelf.graph.writing import write_graph
-
-_SEEN_TOGETHER = 1000
+from moonshelf.graph.writing import refuse_early, write_graph
 
 
 class BuildSettings(Config):
@@ -114,10 +113,17 @@ class _Build:
     stages: Stages
     run_number: int = 0
     given: set[str] = field(default_factory=set)
+    """Ids of all rows of the source."""
+    unread: set[str] = field(default_factory=set)
+    """Those of rows that are no documents."""
+    changed: set[str] = field(default_factory=set)
+    """Those of documents that were done now."""
     clock: Clock = field(default_factory=Clock)
     counted: dict[str, int] = field(default_factory=dict)
 
     def run(self) -> Summary:
+        settings = self.settings
+        refuse_early(self.out / STORE, base=settings.base, resolve=settings.resolve)
         with self.clock.timed("read"):
             self._read()
         self._manifest("building")
@@ -144,6 +150,7 @@ class _Build:
                 "variants": written.variants,
                 "shapes": Shapes(checked=written.checked, violations=written.violations),
                 "unfit": written.unfit,
+                "unfit_reasons": written.reasons,
                 "seconds": self.clock.seconds,
             }
         )
@@ -156,72 +163,51 @@ class _Build:
         """Takes in the source. Rows that are no documents are quarantined under their place."""
         self.run_number = self.state.begin()
         self.state.forget_unread()
-        batch: list[tuple[int, Document]] = []
-        unread: list[Unread] = []
+        intake = Intake(self.state, self.run_number)
         with self.stages("reading") as progress:
-            for place, item in enumerate(self.source):
-                item = self._named(item, place)
-                self.given.add(item.id)
-                if isinstance(item, Unread):
-                    unread.append(item)
-                else:
-                    batch.append((place, item))
-                if len(batch) == _SEEN_TOGETHER:
-                    self.state.see(batch, self.run_number)
-                    batch = []
-                progress(place + 1, self.source.total, unreadable=len(unread))
-        self.state.see(batch, self.run_number)
-        if unread and self.settings.on_error == "stop":
-            error = unread[0].error
+            intake.read(self.source, progress)
+        self.given, self.unread = intake.given, {one.id for one in intake.unread}
+        if intake.unread and self.settings.on_error == "stop":
+            error = intake.unread[0].error
             cure = f"{error.cure}; --on-error quarantine leaves such rows out".lstrip("; ")
-            raise BatchStopped(error.what, where=error.where or unread[0].id, cure=cure)
+            raise BatchStopped(error.what, where=error.where or intake.unread[0].id, cure=cure)
         if not self.given:
             raise DataError("there is no document", where=self.source.name, cure="name another")
-        self.state.finish(packed(_unread(one)) for one in unread)
+        intake.finish()
         gone = self.state.gone(self.run_number)
         self.counted["pruned"] = len(gone) if self.settings.prune else 0
         self.counted["gone"] = 0 if self.settings.prune else len(gone)
         if self.settings.prune:
             self.state.forget(gone)
 
-    def _named(self, item: Document | Unread, place: int) -> Document | Unread:
-        """``item`` under an id that nothing else has and that can be written down."""
-        try:
-            (item.about if isinstance(item, Document) else item.id).encode()
-        except UnicodeEncodeError as error:
-            shown = item.id.encode("utf-8", "backslashreplace").decode()
-            item = Unread(shown, DataError(f"its id is no text: {error.reason}", where=shown))
-        if item.id not in self.given:
-            return item
-        name = f"{item.id} (again, item {place + 1})"
-        error = (
-            item.error
-            if isinstance(item, Unread)
-            else DataError(f"id {item.id!r} is taken", where=name, cure="give each row its own id")
-        )
-        return Unread(name, error)
-
     def _schema(self) -> tuple[Ontology, Learned]:
         return SchemaFolder(
             self.out,
             self.state,
             self.backend,
-            lambda: self.state.documents(self.run_number),
+            lambda: (d for d in self.state.documents(self.run_number) if d.kind != "picture"),
             base=self.base,
             review=self.review,
             settings=self.settings.learning,
             workers=self.settings.workers,
             stages=self.stages,
-        ).settle(self.settings.learn, len(self.given))
+        ).settle(self.settings.learn, self.run_number)
 
     # ---- extract
 
     def _extract(self, ontology: Ontology) -> None:
         extractor = Extractor(self.backend, ontology)
-        due = self.state.to_do(
-            self.run_number, extractor.fingerprint, extractor.slice_of, self.settings.retry
-        )
+        pictures = self.state.pictures()
+        without_text = set(pictures)
+        due = [
+            name
+            for name in self.state.to_do(
+                self.run_number, extractor.fingerprint, extractor.slice_of, self.settings.retry
+            )
+            if name not in without_text
+        ]
         self.counted["extracted"] = len(due)
+        self.changed = self.given.intersection(due)
         with self.stages("extracting") as progress:
             extract_due(
                 self.state,
@@ -231,6 +217,11 @@ class _Build:
                 workers=self.settings.workers,
                 progress=progress,
             )
+        if pictures:
+            with self.stages("reading pictures") as progress:
+                read = read_pictures(self.state, pictures, ontology, progress)
+            self.counted["extracted"] += len(read)
+            self.changed |= self.given & read
 
     # ---- what is told
 
@@ -251,17 +242,16 @@ class _Build:
         if overruled:
             refused["conflict"] = refused.get("conflict", 0) + overruled
         sizes: dict[str, Any] = ontology_counts(ontology, self.state.property_documents())
-        costs = getattr(self.backend, "costs", None)
         return Summary(
             ledger=take_stock(self.state, self.given),
-            unchanged=len(self.given) - self.counted["extracted"],
+            unchanged=len(self.given - self.unread - self.changed),
             **counted,
             facts=counts["facts"] - overruled,
             refused=refused,
             **sizes,
             learned=learned,
-            new_since_learned=max(0, len(self.given) - (self.state.recall("learned_from") or 0)),
-            costs={} if costs is None else dict(costs()),
+            new_since_learned=self.state.unlearned(self.run_number),
+            costs=dict(self.backend.costs()) if isinstance(self.backend, Costly) else {},
         )
 
     def _manifest(self, status: str, summary: Summary | None = None) -> None:
@@ -281,19 +271,6 @@ class _Build:
             value["about_backend"] = {} if about is None else about()
             value["summary"] = summary.model_dump(mode="json")
         write_json_atomically(self.out / MANIFEST, value)
-
-
-def _unread(item: Unread) -> Outcome:
-    error: MoonshelfError = item.error
-    return Outcome(
-        document=item.id,
-        status="quarantined",
-        digest="",
-        slice="",
-        fingerprint="",
-        version=0,
-        problem=quarantined(item.id, "read", error),
-    )
 
 
 def _problems(outcomes: Iterable[Outcome]) -> Iterator[Quarantined]:

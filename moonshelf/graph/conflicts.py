@@ -20,7 +20,9 @@ def conflicts(
     """Places of the facts that give way, each with the reason.
 
     Of several values of a single-valued property the surest stays, then the one said first. The
-    same value said in other words stays too: it is one fact with two pieces of evidence.
+    same value said in other words stays too: it is one fact with two pieces of evidence. A picture
+    confirms what the listing's text says of a property, or speaks where it is silent; it adds no
+    other value, also where several are allowed.
 
     Args:
         kept: facts about one product, with their properties.
@@ -39,12 +41,19 @@ def conflicts(
     for places in groups.values():
         if len(places) > 1:
             ranked = sorted(places, key=lambda k: _rank(kept[k][0], first, order, k))
-            dropped |= _giving_way(ranked, kept)
+            dropped |= _giving_way(ranked, kept, first)
     return dropped
 
 
-def _giving_way(ranked: Sequence[int], kept: Sequence[tuple[Fact, PropertyDef]]) -> dict[int, str]:
+def _giving_way(
+    ranked: Sequence[int], kept: Sequence[tuple[Fact, PropertyDef]], first: str
+) -> dict[int, str]:
     best = kept[ranked[0]][0]
+    written = {
+        _key(fact)
+        for fact, _ in (kept[k] for k in ranked)
+        if fact.document == first and not isinstance(fact.evidence, PictureEvidence)
+    }
     seen: set[str] = set()
     dropped: dict[int, str] = {}
     for k in ranked:
@@ -55,6 +64,8 @@ def _giving_way(ranked: Sequence[int], kept: Sequence[tuple[Fact, PropertyDef]])
         elif not definition.many and _key(fact) != _key(best):
             says = "nearly says the same" if _nearly(fact, best) else f"says {_shown(best)}"
             dropped[k] = f"{definition.name} has one value, and a surer fact {says}"
+        elif isinstance(fact.evidence, PictureEvidence) and written and _key(fact) not in written:
+            dropped[k] = f"the listing's text names other values of {definition.name}"
         seen.add(said)
     return dropped
 

@@ -22,7 +22,7 @@ from moonshelf.catalog.readers.mapping import ColumnMapping, map_columns
 from moonshelf.catalog.readers.rows import Row, RowFile
 from moonshelf.catalog.readers.table import TABLE_OPTIONS, RowConverter, open_table
 from moonshelf.errors import DataError, MoonshelfError, UsageError
-from moonshelf.graph.records import Document, Kind
+from moonshelf.graph.records import Document
 
 if TYPE_CHECKING:
     from moonshelf.catalog.store import Catalog
@@ -32,10 +32,7 @@ DEFAULT_FIELDS = ("title", "description")
 # What --set takes here; everything else of a table says nothing about a text.
 _COLUMNS = ("id", "title", "category", "attributes", "description")
 _MANNERS = ("format", "encoding", "delimiter", "category_separator", "attribute_separator")
-OPTIONS: dict[str, str] = {
-    **{key: TABLE_OPTIONS[key] for key in (*_COLUMNS, *_MANNERS)},
-    "product": "reviews: column with the id of the product that the text is about",
-}
+OPTIONS: dict[str, str] = {key: TABLE_OPTIONS[key] for key in (*_COLUMNS, *_MANNERS)}
 _UNREAD = ("image", "group", "shop", "price", "time", "split")
 _BATCH = 1024
 
@@ -81,9 +78,7 @@ def from_documents(documents: Sequence[Document | Unread], name: str = "document
     return Source(name=name, read=lambda: iter(documents), total=len(documents))
 
 
-def from_catalog(
-    catalog: Catalog, fields: Sequence[str] = DEFAULT_FIELDS, kind: Kind = "listing"
-) -> Source:
+def from_catalog(catalog: Catalog, fields: Sequence[str] = DEFAULT_FIELDS) -> Source:
     """The products of a catalogue, one document each; pictures are not read.
 
     Raises:
@@ -105,7 +100,7 @@ def from_catalog(
                     attributes={a: tuple(v) for a, v in record["attributes"] or ()},
                     description=record["description"] or "",
                 )
-                yield document_of(product, fields, kind, f"catalogue row {start + k}")
+                yield document_of(product, fields, f"catalogue row {start + k}")
 
     return Source(
         name=str(catalog.path),
@@ -116,10 +111,7 @@ def from_catalog(
 
 
 def from_table(
-    path: Path,
-    options: Mapping[str, str],
-    fields: Sequence[str] = DEFAULT_FIELDS,
-    kind: Kind = "listing",
+    path: Path, options: Mapping[str, str], fields: Sequence[str] = DEFAULT_FIELDS
 ) -> Source:
     """The rows of a table file, one document each; columns are found as ``catalog import`` does.
 
@@ -127,25 +119,22 @@ def from_table(
         path: .csv .tsv .parquet .jsonl
         options: of ``OPTIONS``, e.g. ``{"id": "sku", "title": "name"}``.
         fields: which texts to read, of ``FIELDS``, in this order.
-        kind: ``listing`` or ``review``; a review's ``product`` column names its listing.
 
     Raises:
         UsageError: an unknown option, column or field.
         DataError: the file cannot be read at all.
     """
     fields = check_fields(fields)
-    file = open_table(path, _checked(options))
-    mapping = _mapping(file, options, kind, path)
+    file = open_table(path, check_options(options, OPTIONS))
+    mapping = _mapping(file, options, path)
     used = tuple(dict.fromkeys(c for columns in mapping.columns.values() for c in columns))
     only = used if file.format == "parquet" else ()
-    shown = "; ".join(
-        f"{'product' if f == 'group' else f} <- {', '.join(c)}" for f, c in mapping.columns.items()
-    )
+    shown = "; ".join(f"{f} <- {', '.join(c)}" for f, c in mapping.columns.items())
 
     def read() -> Iterator[Document | Unread]:
         rows = replace(file, columns=only)
         converter = RowConverter("products", mapping, options, path.parent, [])
-        return _documents(rows, converter, fields, kind)
+        return _documents(rows, converter, fields)
 
     return Source(
         name=str(path),
@@ -166,9 +155,7 @@ def check_fields(fields: Sequence[str]) -> tuple[str, ...]:
     return found
 
 
-def document_of(
-    product: Product, fields: Sequence[str], kind: Kind = "listing", where: str = ""
-) -> Document | Unread:
+def document_of(product: Product, fields: Sequence[str], where: str = "") -> Document | Unread:
     """One product as a document; what has no text at all still is one, with no fields."""
     texts: dict[str, str] = {
         "title": product.title,
@@ -176,18 +163,23 @@ def document_of(
         "attributes": attribute_lines(product.attributes),
         "description": product.description,
     }
+    return made(
+        where,
+        id=product.id,
+        fields=tuple((name, texts[name]) for name in fields if texts[name]),
+        category=texts["category"],
+    )
+
+
+def made(where: str, **parts: Any) -> Document | Unread:
+    """The document of ``parts``, or why it is none; ``where`` is its place in the source."""
+    name = str(parts["id"])
     try:
-        product.id.encode()
-        return Document(
-            id=product.id,
-            fields=tuple((name, texts[name]) for name in fields if texts[name]),
-            kind=kind,
-            product=product.group if kind == "review" else "",
-            category=texts["category"],
-        )
+        name.encode()
+        return Document(**parts)
     except (ValidationError, UnicodeEncodeError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        shown = product.id[:80].encode("ascii", "backslashreplace").decode()
+        shown = name[:80].encode("ascii", "backslashreplace").decode()
         return Unread(
             id=f"{where} ({shown})",
             error=DataError(f"no document: {reason}", where=where, cure="correct the row"),
@@ -201,7 +193,7 @@ def attribute_lines(attributes: Mapping[str, Iterable[str]]) -> str:
 
 
 def _documents(
-    rows: RowFile, converter: RowConverter, fields: Sequence[str], kind: Kind
+    rows: RowFile, converter: RowConverter, fields: Sequence[str]
 ) -> Iterator[Document | Unread]:
     for row in rows.rows():
         found = converter.record(row) if isinstance(row, Row) else row
@@ -209,32 +201,24 @@ def _documents(
             yield Unread(found.where, found.error)
         else:
             assert isinstance(found.record, Product)
-            yield document_of(found.record, fields, kind, found.where)
+            yield document_of(found.record, fields, found.where)
 
 
-def _mapping(file: RowFile, options: Mapping[str, str], kind: Kind, path: Path) -> ColumnMapping:
+def _mapping(file: RowFile, options: Mapping[str, str], path: Path) -> ColumnMapping:
     """Columns of what makes a document; pictures, prices and the like feed nothing."""
     chosen = {key: value for key, value in options.items() if key in _COLUMNS}
     chosen |= dict.fromkeys(_UNREAD, "")
-    if "product" in options:
-        if kind != "review":
-            raise UsageError(
-                "option 'product' says nothing about listings",
-                where=path.name,
-                cure="pass --kind review, where the rows are texts about other listings",
-            )
-        # The reader's word for "belongs to that listing".
-        chosen["group"] = options["product"]
     return map_columns(file.header(), chosen, "products", path.name)
 
 
-def _checked(options: Mapping[str, str]) -> Mapping[str, str]:
+def check_options(options: Mapping[str, str], known: Mapping[str, str]) -> Mapping[str, str]:
+    """``options``; UsageError for one that is not ``known``."""
     for key in options:
-        if key not in OPTIONS:
-            near = difflib.get_close_matches(key, OPTIONS, n=1)
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
             raise UsageError(
                 f"a source of documents has no option {key!r}",
-                cure=f"{hint}options: {', '.join(OPTIONS)}",
+                cure=f"{hint}options: {', '.join(known)}",
             )
     return options

@@ -85,6 +85,8 @@ class Usage(Config):
     """Documents with at least one fact of this property (or of this class)."""
     values: tuple[tuple[str, int], ...] = ()
     """Its most frequent normalized values and their document counts, most frequent first."""
+    more: int = Field(default=0, ge=0)
+    """Further values, less frequent, that are not listed."""
     several: int = Field(default=0, ge=0)
     """Products with more than one distinct value."""
     clashes: tuple[tuple[str, int], ...] | None = None

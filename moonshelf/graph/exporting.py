@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from moonshelf.errors import UsageError
+from moonshelf.files import whole_file
 from moonshelf.graph.ontology import Ontology
 from moonshelf.graph.rdf.library import oxigraph
 from moonshelf.graph.rdf.schema_graph import ontology_triples
@@ -16,7 +17,6 @@ from moonshelf.graph.rdf.store import GraphStore
 from moonshelf.graph.rdf.table import export_csv
 from moonshelf.graph.rdf.turtle import prefix_lines, subject_blocks
 from moonshelf.graph.rdf.vocabulary import PREFIXES
-from moonshelf.graph.rdf.whole_file import whole_file
 
 FORMATS: Mapping[str, str] = MappingProxyType(
     {

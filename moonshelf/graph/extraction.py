@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Literal, TypeAlias
 
 from moonshelf.errors import MoonshelfError, UsageError
-from moonshelf.graph.backend import Backend
+from moonshelf.graph.backend import Backend, Costly
 from moonshelf.graph.ontology import Ontology
 from moonshelf.graph.outcome import Outcome, Packed, Status, packed, slice_digest, unpacked
 from moonshelf.graph.quarantine import Quarantined, Step, quarantined
@@ -27,8 +27,8 @@ from moonshelf.graph.workers import in_processes, in_threads, processes_work
 from moonshelf.progress import Progress, silent
 
 OnError: TypeAlias = Literal["quarantine", "stop"]
-# Fewer documents are done before other processes have started.
-WORTH_FORKING = 200
+# Fewer documents are done by one process before others have started.
+WORTH_SHARING = 200
 THREADS = 4
 FAILED_IN_A_ROW = 25
 # Documents a transaction: what a crash may cost.
@@ -143,7 +143,7 @@ def extract_due(
     counts: Counter[str] = Counter()
     waiting: list[Packed] = []
     written, in_a_row = time.monotonic(), 0
-    costly = hasattr(extractor.backend, "costs")
+    costly = isinstance(extractor.backend, Costly)
     results = _results(_read(state, due), extractor, len(due), costly, workers)
     try:
         for done, row in enumerate(results, start=1):
@@ -176,7 +176,7 @@ def trial_outcomes(
     Raises:
         UsageError: the backend is set up wrongly.
     """
-    costly = hasattr(extractor.backend, "costs")
+    costly = isinstance(extractor.backend, Costly)
     for row in _results(documents, extractor, len(documents), costly, workers):
         if row[1] == "usage":
             raise UsageError(row[2], where=row[3], cure=row[4])
@@ -200,8 +200,8 @@ def _results(
         if threads > 1:
             return in_threads(documents, extractor.packed, workers=threads)
         return map(extractor.packed, documents)
-    wanted = workers or (processors() if count >= WORTH_FORKING else 1)
-    if wanted > 1 and processes_work():
+    wanted = workers or (processors() if count >= WORTH_SHARING else 1)
+    if processes_work():
         return in_processes(documents, extractor.packed, extractor.lost, workers=wanted)
     return map(extractor.packed, documents)
 

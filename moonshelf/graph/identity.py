@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
+from itertools import accumulate
 from types import MappingProxyType
 
 from moonshelf.graph.builtin.quantities import Quantity, quantities
 from moonshelf.graph.ontology import ROOT, Ontology
 from moonshelf.graph.records import Amount, Document, Fact, Range
-from moonshelf.graph.stated import numbers_of
+from moonshelf.graph.stated import compact, numbers_of
 from moonshelf.graph.text import fold_value
 from moonshelf.graph.units.convert import convert
 from moonshelf.graph.units.registry import registry
@@ -41,7 +43,11 @@ _OTHERS_CODE = re.compile(
     r"\b(for|fits?|fitting|compatible(?: with)?|replaces?|suits?|suitable for)\s+(?:\S+\s+){0,3}$",
     re.IGNORECASE,
 )
-_CUT_SHORT = re.compile(r"(\.{2,}|…)\s*$")
+# "fits" and up to three words stand before a code of another product.
+_LOOK_BACK = 200
+
+# Of a longer title the rest is no title.
+LONGEST_TITLE = 2000
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ class Describer:
                     amounts.setdefault(fact.property, set()).update(numbers_of(fact.value))
             else:
                 said.setdefault(fact.property, set()).add(repr(fact.value))
-        title = next((text for one in documents for _, text in one.fields[:1]), "")
+        title = next((text for one in documents if (text := _title(one))), "")
         found = quantities(title)
         for measured, value in _amounts(found):
             amounts.setdefault(f"[{measured}]", set()).add(value)
@@ -145,18 +151,21 @@ def title_codes(title: str, found: Iterable[Quantity] = ()) -> Iterator[str]:
 
     A code after "for" or "fits" is another product's; one that an ellipsis cuts is not whole.
     """
-    taken = [(one.start, one.end) for one in found if one.unit is not None]
-    cut = _CUT_SHORT.search(title)
+    taken = sorted((one.start, one.end) for one in found if one.unit is not None)
+    starts = [start for start, _ in taken]
+    reach = list(accumulate((end for _, end in taken), max))
+    cut = _cut(title)
     for match in _WORD.finditer(title):
         code = compact(match.group())
-        whole = cut is None or match.end() < cut.start()
-        own = not any(match.start() < end and start < match.end() for start, end in taken)
+        whole = cut is None or match.end() < cut
+        before = bisect_left(starts, match.end())
+        own = before == 0 or reach[before - 1] <= match.start()
         mixed = any(c.isdigit() for c in code) and any(c.isalpha() for c in code)
         if len(code) < SHORTEST_CODE or not (mixed or (code.isdigit() and len(code) > 5)):
             continue
         if not (whole and own) or _IN_ONE.fullmatch(code) or gtin(code):
             continue
-        if not _OTHERS_CODE.search(title[: match.start()]):
+        if not _OTHERS_CODE.search(title, max(0, match.start() - _LOOK_BACK), match.start()):
             yield code
 
 
@@ -179,9 +188,12 @@ def gtin(text: str) -> str:
     return digits if total % 10 == 0 and int(digits) > 0 else ""
 
 
-def compact(text: str) -> str:
-    """Letters and digits alone, folded."""
-    return "".join(c for c in fold_value(text) if c.isalnum())
+def _title(document: Document) -> str:
+    """What a listing is called, in whole words; another text's headline names another thing."""
+    title = dict(document.fields).get("title", "") if document.kind == "listing" else ""
+    if len(title) <= LONGEST_TITLE:
+        return title
+    return title[: title.rfind(" ", 0, LONGEST_TITLE) + 1]
 
 
 def _amounts(found: Iterable[Quantity]) -> Iterator[tuple[str, Decimal]]:
@@ -207,9 +219,15 @@ def _digest(texts: Sequence[str]) -> str:
     """Equal for texts that differ in letter case and blanks alone. Empty where there is none, and
     where one is cut short: what an ellipsis hides may be what tells two products apart."""
     words = " ".join(" ".join(texts).lower().split())
-    if not words or any(_CUT_SHORT.search(text) for text in texts):
+    if not words or any(_cut(text) is not None for text in texts):
         return ""
     return hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _cut(text: str) -> int | None:
+    """Where the ellipsis begins that cuts ``text`` short, if one does."""
+    text = text.rstrip()
+    return len(text.rstrip(".…")) if text.endswith(("..", "…")) else None
 
 
 def _both(
@@ -220,7 +238,7 @@ def _both(
 
 
 def _bare(folded: str, known: Iterable[str], codes: Iterable[str]) -> str:
-    for words in sorted(known, key=len, reverse=True):
+    for words in sorted(known, key=lambda words: (-len(words), words)):
         folded = re.sub(rf"(?<!\w){re.escape(words)}(?!\w)", " ", folded)
     codes = set(codes)
     words = re.findall(r"[^\W_]+", folded)

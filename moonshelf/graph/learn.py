@@ -9,16 +9,16 @@ refinement sees how the schema is used; every change is a request to the gatekee
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 from pydantic import Field
 
 from moonshelf.config import Config
 from moonshelf.errors import UsageError
-from moonshelf.graph.backend import Backend
+from moonshelf.graph.backend import Backend, Costly
 from moonshelf.graph.edits import AddClass, AddProperty, Usage
 from moonshelf.graph.extraction import BatchStopped, Extractor, trial_outcomes
-from moonshelf.graph.ontology import Ontology
+from moonshelf.graph.outcome import Outcome
 from moonshelf.graph.records import Document
 from moonshelf.graph.schema.gatekeeper import Gatekeeper
 from moonshelf.graph.schema.sample import Stopping, batches, thinned, unseen_estimate
@@ -37,6 +37,8 @@ class LearnSettings(Config):
     pool: int = Field(default=3000, ge=1)
     """Documents that batches are chosen from, evenly spaced over the source."""
     stopping: Stopping = Stopping()
+    samples: int | None = Field(default=None, ge=1)
+    """Documents that proposals are made from, at most."""
     trial: int = Field(default=2000, ge=0)
     """Documents that a backend without costs tries the schema on; one with costs tries it on those
     that were sampled."""
@@ -74,8 +76,18 @@ def learn(
     settings: LearnSettings | None = None,
     progress: Progress | None = None,
     workers: int | None = None,
+    held: Callable[[], Iterable[Outcome]] = tuple,
 ) -> Learned:
     """Grows and refines the gatekeeper's ontology until it is settled.
+
+    Args:
+        documents: to learn from.
+        backend: proposes, extracts for the trial, refines.
+        gatekeeper: decides; its history keeps what is learned.
+        settings: see :class:`LearnSettings`.
+        progress: of the batches.
+        workers: for the trial.
+        held: outcomes that a graph holds already: what they use counts like what the trial used.
 
     Raises:
         BatchStopped: the first batches failed all.
@@ -85,16 +97,17 @@ def learn(
     before = len(gatekeeper.history.decisions)
     sampled, growth, failed, stopped = _propose(documents, backend, gatekeeper, settings, progress)
     tried = sampled
-    if settings.trial and not hasattr(backend, "costs"):
+    if settings.trial and not isinstance(backend, Costly):
         more = thinned(documents(), settings.trial)
         tried = list({one.id: one for one in (*sampled, *more)}.values())
-    usage = _tried(tried, backend, gatekeeper.ontology, workers)
+    outcomes = trial_outcomes(tried, Extractor(backend, gatekeeper.ontology), workers)
+    usage = usage_of(_in_use(outcomes, held), gatekeeper.ontology)
     unrefined = _refine(backend, gatekeeper, usage)
     ontology = gatekeeper.ontology
     estimate = unseen_estimate(
         usage[p.name].documents for p in ontology.properties if p.name in usage
     )
-    outcomes = [one.outcome for one in gatekeeper.history.decisions[before:]]
+    decided = [one.outcome for one in gatekeeper.history.decisions[before:]]
     return Learned(
         version=ontology.version,
         batches=len(growth),
@@ -103,8 +116,8 @@ def learn(
         stopped=stopped,
         unrefined=unrefined,
         tried=len(tried),
-        accepted=outcomes.count("accepted"),
-        refused=outcomes.count("refused"),
+        accepted=decided.count("accepted"),
+        refused=decided.count("refused"),
         waiting=len(gatekeeper.history.pending()),
         seen=estimate.seen,
         richness=round(estimate.richness, 3),
@@ -122,25 +135,25 @@ def _propose(
     """Agent 1 over batches; (documents read, growth a batch, batches that failed, why it ended)."""
     sampled: list[Document] = []
     growth: list[tuple[int, int]] = []
-    failed = 0
+    failed, stopped = 0, ""
+    reason: Exception | None = None
     for batch in batches(documents(), settings.batch, pool=settings.pool):
+        if settings.samples is not None:
+            batch = batch[: settings.samples - len(sampled)]
         stopped = settings.stopping.reason(growth)
+        stopped = stopped or ("" if batch else f"{settings.samples} documents are read")
+        # What never works must end, too.
+        stopped = stopped or (f"{failed} batches failed" if failed > settings.stopping.most else "")
         if stopped:
-            return sampled, growth, failed, stopped
+            break
         try:
             proposal = backend.propose(batch, gatekeeper.ontology)
         except UsageError:
             raise
         except Exception as error:
-            failed += 1
+            failed, reason = failed + 1, error
             if failed >= FIRST_FAILURES and not growth:
-                raise BatchStopped(
-                    f"no schema can be learned: {error}",
-                    cure="try another model, or start from an ontology of your own (--ontology)",
-                ) from error
-            # What never works must end, too.
-            if failed > settings.stopping.most:
-                return sampled, growth, failed, f"{failed} batches failed"
+                break
             continue
         decisions = gatekeeper.propose(proposal, backend.name)
         new = sum(1 for d in decisions if d.accepted and isinstance(d.edit, AddClass | AddProperty))
@@ -148,7 +161,12 @@ def _propose(
         growth.append((new, total))
         sampled += batch
         progress(len(growth), settings.stopping.most, elements=total, new=new)
-    return sampled, growth, failed, "all documents are read"
+    if reason is not None and not growth:
+        raise BatchStopped(
+            f"no schema can be learned: {reason}",
+            cure="try another model, or start from an ontology of your own (--ontology)",
+        ) from reason
+    return sampled, growth, failed, stopped or "all documents are read"
 
 
 def _refine(backend: Backend, gatekeeper: Gatekeeper, usage: dict[str, Usage]) -> str:
@@ -163,7 +181,11 @@ def _refine(backend: Backend, gatekeeper: Gatekeeper, usage: dict[str, Usage]) -
     return ""
 
 
-def _tried(
-    documents: Sequence[Document], backend: Backend, ontology: Ontology, workers: int | None
-) -> dict[str, Usage]:
-    return usage_of(trial_outcomes(documents, Extractor(backend, ontology), workers), ontology)
+def _in_use(tried: Iterable[Outcome], held: Callable[[], Iterable[Outcome]]) -> Iterator[Outcome]:
+    """What the trial found, and of all other documents what is held of them."""
+    read: set[str] = set()
+    for outcome in tried:
+        if outcome.status != "quarantined":
+            read.add(outcome.document)
+            yield outcome
+    yield from (outcome for outcome in held() if outcome.document not in read)

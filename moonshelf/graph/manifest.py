@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from moonshelf.errors import StoreError
+from moonshelf.graph.state_file import FILE as STATE
 
 FORMAT = 1
 MANIFEST, ONTOLOGY, STORE = "manifest.json", "ontology", "store"
@@ -56,7 +57,7 @@ def refuse_foreign(out: Path) -> None:
     if not out.is_dir():
         raise StoreError("there is a file of this name", where=str(out), cure="name a folder")
     databases = {
-        f"{name}{end}" for name in ("state.sqlite", REPLIES) for end in ("", "-wal", "-shm")
+        f"{name}{end}" for name in (STATE, REPLIES) for end in ("", "-wal", "-shm", "-journal")
     }
     allowed = {".lock", *databases}
     left = {path.name for path in out.glob(f".{MANIFEST}.*.partial")}

@@ -19,19 +19,51 @@ from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
 from moonshelf.config import Config
 from moonshelf.errors import DataError
 
-Kind = Literal["listing", "review"]
+LONGEST_ID = 512
+Kind = Literal["listing", "review", "picture"]
+
+
+class Shown(Config):
+    """What an encoder sees in a picture: a value of a key, with the names that people use."""
+
+    key: str
+    value: str
+    picture: str
+    """Content hash of the picture."""
+    encoder: str
+    """Its version."""
+    score: float = Field(ge=0, le=1)
 
 
 class Document(Config):
-    """One text about one product: named fields in reading order (``title`` first, if any)."""
+    """One text about one product: fields in reading order (``title`` first, if any), each of a name
+    of its own: evidence says where it stands by that name.
 
-    id: str = Field(min_length=1, max_length=512)
+    A document of kind ``picture`` has no text: it holds what the product's pictures show.
+    """
+
+    id: str = Field(min_length=1, max_length=LONGEST_ID)
     fields: tuple[tuple[str, str], ...]
     kind: Kind = "listing"
     product: str = ""
     """Id of the product the text is about; its own id where empty. Reviews name their listing."""
     category: str = ""
     """What the shop calls the product's kind, where known; a hint, never evidence."""
+    shown: tuple[Shown, ...] = ()
+
+    @model_validator(mode="after")
+    def _text_or_picture(self) -> Document:
+        if len(self.product) > LONGEST_ID:
+            raise ValueError(f"the product's id is longer than {LONGEST_ID} characters")
+        if (self.kind == "picture") != bool(self.shown) or (self.shown and self.fields):
+            raise ValueError("a picture has what it shows and no text, a text has fields alone")
+        return self
+
+    @model_validator(mode="after")
+    def _fields_have_names(self) -> Document:
+        if len({name for name, _ in self.fields}) < len(self.fields):
+            raise ValueError("two fields have the same name")
+        return self
 
     @property
     def about(self) -> str:
@@ -47,7 +79,10 @@ class Document(Config):
     @cached_property
     def digest(self) -> str:
         """64 hex digits of everything that extraction reads; equal documents are done once."""
-        data = json.dumps(self.model_dump(mode="json"), ensure_ascii=False, sort_keys=True)
+        # What pictures show came later: texts keep the digests that they had before.
+        left_out = None if self.shown else {"shown"}
+        read = self.model_dump(mode="json", exclude=left_out)
+        data = json.dumps(read, ensure_ascii=False, sort_keys=True)
         return hashlib.sha256(data.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -113,7 +113,7 @@ def _neighbors(known: Sequence[Profile]) -> tuple[list[list[int]], int]:
     counts = Counter(word for one in known for word in set(one.title.split()))
     blocks: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for k, one in enumerate(known):
-        for key in _keys(one, counts):
+        for key in dict.fromkeys(_keys(one, counts)):  # two codes may be of one family
             blocks[key].append(k)
     found: list[set[int]] = [set() for _ in known]
     bounded = 0
@@ -265,26 +265,39 @@ def _agreement(one: Profile, other: Profile) -> float | None:
 def _joined(links: Sequence[Link], profiles: Mapping[str, Profile]) -> tuple[list[Link], int]:
     """Links without those ``sameAs`` that would put variants into one group by way of a third.
 
-    Groups are joined from the best score down; a group's profile is the sum of its members'.
+    Groups are joined from the best score down, and never where a member of one is a variant of a
+    member of the other, or the two groups differ; a group's profile is the sum of its members'.
     """
-    head = {name: name for link in links for name in (link.left, link.right)}
+    kept = [link for link in links if link.relation == "isVariantOf"]
+    same = [link for link in links if link.relation == "sameAs"]
+    head = {name: name for link in same for name in (link.left, link.right)}
     whole = {name: profiles[name] for name in head}
+    members = {name: {name} for name in head}
+    variants: dict[str, set[str]] = defaultdict(set)
+    for link in kept:
+        variants[link.left].add(link.right)
+        variants[link.right].add(link.left)
 
     def find(name: str) -> str:
         while head[name] != name:
             head[name] = name = head[head[name]]
         return name
 
-    kept = [link for link in links if link.relation == "isVariantOf"]
+    def apart(one: str, other: str) -> bool:
+        few, many = sorted((members[one], members[other]), key=len)
+        return any(variants[name] & many for name in few) or any(
+            _differences(whole[one], whole[other], None)
+        )
+
     held_back = 0
-    same = [link for link in links if link.relation == "sameAs"]
     for link in sorted(same, key=lambda one: (-one.score, one.left, one.right)):
         one, other = sorted((find(link.left), find(link.right)))
         if one != other:
-            if any(_differences(whole[one], whole[other], None)):
+            if apart(one, other):
                 held_back += 1
                 continue
             whole[one] = whole[one].joined(whole[other])
+            members[one] |= members.pop(other)
             head[other] = one
         kept.append(link)
     return kept, held_back

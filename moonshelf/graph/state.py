@@ -4,82 +4,35 @@ The state is the truth of a build. The RDF store, the quarantine list and the su
 it, so that whatever was killed when, running again ends in the same graph. A crash loses at most
 the documents in flight.
 
-    document  what the source held when it was last read
-    outcome   what became of it, under (document digest, slice digest, backend fingerprint)
-    overruled facts of a document that another one about the same product contradicts
-    stored    which outcome the RDF store holds, and whether its shapes were checked
-    memory    what else must outlive the process (what a backend learned, how far a build is)
+    document      what the source held when it was last read
+    outcome       what became of it, under (document digest, slice digest, backend fingerprint)
+    learned_from  ids of the texts that were there when the schema was learned
+    overruled     facts of a document that another one about the same product contradicts
+    stored        which outcome the RDF store holds, and whether its shapes were checked
+    memory        what else must outlive the process (what a backend learned, how far a build is)
 """
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import json
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from moonshelf.errors import StoreError
-from moonshelf.files import full_disk_is_an_error
 from moonshelf.graph.outcome import Outcome, Packed, Status, outcome_of
 from moonshelf.graph.records import Document
+from moonshelf.graph.state_file import StateFile
 
-FILE = "state.sqlite"
-VERSION = 1
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS memory (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS document (
-  id TEXT PRIMARY KEY, digest TEXT NOT NULL, product TEXT NOT NULL, body TEXT NOT NULL,
-  run INTEGER NOT NULL, place INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS outcome (
-  id TEXT PRIMARY KEY, status TEXT NOT NULL, class TEXT NOT NULL, digest TEXT NOT NULL,
-  slice TEXT NOT NULL, fingerprint TEXT NOT NULL, version INTEGER NOT NULL,
-  content TEXT NOT NULL, facts TEXT NOT NULL, refusals TEXT NOT NULL, problem TEXT);
-CREATE TABLE IF NOT EXISTS overruled (id TEXT PRIMARY KEY, places TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS stored (
-  id TEXT PRIMARY KEY, content TEXT NOT NULL, checked INTEGER NOT NULL) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS document_place ON document (run, place);
-CREATE INDEX IF NOT EXISTS document_product ON document (product);
-"""
 # What the store should hold of a document: its outcome, less what others overrule.
 _HELD = "outcome o LEFT JOIN overruled r ON r.id = o.id"
-_CONTENT = "o.content || coalesce(r.places, '')"
+# The document's digest, too: its title names the product, and it may come to be about another.
+_CONTENT = "o.content || o.digest || coalesce(r.places, '')"
+_KIND = "json_extract(body, '$.kind')"
 _COLUMNS = "id, status, class, digest, slice, fingerprint, version, facts, refusals, problem"
 
 
-class State:
-    """The state of one graph folder. Made by :meth:`open`; one process writes at a time."""
-
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._db, self.path = connection, path
-
-    @classmethod
-    @contextlib.contextmanager
-    def open(cls, folder: Path, *, create: bool = True) -> Iterator[State]:
-        """The state in ``folder``.
-
-        Raises:
-            StoreError: none there (without ``create``), damaged, or of another version.
-        """
-        path = folder / FILE
-        if not create and not path.is_file():
-            raise StoreError(
-                "this folder holds no graph",
-                where=str(folder),
-                cure="make one with `moonshelf graph build`",
-            )
-        with full_disk_is_an_error(path), _damage_is_an_error(path):
-            db = sqlite3.connect(path, isolation_level=None, timeout=30)
-            try:
-                # A kill never damages it; a power cut may cost the last documents, no more.
-                db.execute("PRAGMA journal_mode=WAL")
-                db.execute("PRAGMA synchronous=NORMAL")
-                _check_version(db, path)
-                yield cls(db, path)
-            finally:
-                db.close()
+class State(StateFile):
+    """The state of one graph folder, in the file that :meth:`open` opens."""
 
     # ---- memory
 
@@ -119,11 +72,52 @@ class State:
         return self._ids("SELECT id FROM document WHERE run = ?", run)
 
     def gone(self, run: int) -> list[str]:
-        """Ids known from before that run ``run`` did not find, in order."""
+        """Ids known from before that run ``run`` should have found and did not, in order.
+
+        A source answers for the kinds of documents that it holds: reviews that come alone say
+        nothing of the listings. Rows that are no documents are of this run, and not gone.
+        """
         return sorted(
-            self._ids("SELECT id FROM document WHERE run < ?", run)
-            | self._ids("SELECT id FROM outcome WHERE id NOT IN (SELECT id FROM document)")
+            self._ids(
+                f"SELECT id FROM document WHERE run < ? AND {_KIND} IN "
+                f"(SELECT DISTINCT {_KIND} FROM document WHERE run = ?)",
+                *(run, run),
+            )
+            | self._ids(
+                "SELECT id FROM outcome WHERE digest != '' AND id NOT IN (SELECT id FROM document)"
+            )
         )
+
+    def kinds(self) -> dict[str, str]:
+        """Kind of every known document."""
+        return dict(self._db.execute(f"SELECT id, {_KIND} FROM document"))
+
+    def pictures(self) -> list[str]:
+        """Ids of all documents without text, in the order of the source; see :meth:`to_do` for
+        those left out."""
+        query = (
+            f"SELECT id FROM document WHERE {_KIND} = 'picture' "
+            "AND id NOT IN (SELECT id FROM outcome WHERE digest = '') ORDER BY run, place, id"
+        )
+        return [name for (name,) in self._db.execute(query)]
+
+    def learn_from(self, run: int) -> None:
+        """The schema is learned from the texts of this run."""
+        with self._transaction():
+            self._db.execute("DELETE FROM learned_from")
+            self._db.execute(
+                "INSERT INTO learned_from "
+                f"SELECT id FROM document WHERE run = ? AND {_KIND} != 'picture'",
+                (run,),
+            )
+
+    def unlearned(self, run: int) -> int:
+        """How many texts of this run came after the schema was learned."""
+        query = (
+            f"SELECT count(*) FROM document WHERE run = ? AND {_KIND} != 'picture' "
+            "AND id NOT IN (SELECT id FROM learned_from)"
+        )
+        return self._db.execute(query, (run,)).fetchone()[0]
 
     def documents(self, run: int | None = None) -> Iterator[Document]:
         """Documents in the order of the source; of all runs, or of one."""
@@ -146,7 +140,12 @@ class State:
     def to_do(
         self, run: int, fingerprint: str, slice_of: Callable[[str], str], retry: bool = False
     ) -> list[str]:
-        """Ids of this run's documents whose outcome is missing or outdated, in source order.
+        """Ids of the documents whose outcome is missing or outdated, in source order.
+
+        Those that the source holds no longer are among them where their text was not read or their
+        slice changed: what stays in the graph is of the present schema. Another backend is no
+        reason to read them again, nor is ``retry``. A row that came as no document this time is
+        left out.
 
         Args:
             run: as :meth:`begin` gave it.
@@ -155,13 +154,14 @@ class State:
             retry: quarantined documents are to be done again, too.
         """
         found = []
-        for name, digest, status, owner, old, part, by in self._db.execute(
-            "SELECT d.id, d.digest, o.status, o.class, o.digest, o.slice, o.fingerprint "
-            "FROM document d LEFT JOIN outcome o ON o.id = d.id WHERE d.run = ? ORDER BY d.place",
-            (run,),
+        for name, last, digest, status, owner, old, part, by in self._db.execute(
+            "SELECT d.id, d.run, d.digest, o.status, o.class, o.digest, o.slice, o.fingerprint "
+            "FROM document d LEFT JOIN outcome o ON o.id = d.id "
+            "WHERE o.digest IS NULL OR o.digest != '' ORDER BY d.run, d.place, d.id"
         ):
-            same = status is not None and old == digest and by == fingerprint
-            if not same or part != slice_of(owner) or (retry and status == "quarantined"):
+            read = status is not None and old == digest and part == slice_of(owner)
+            again = by != fingerprint or (retry and status == "quarantined")
+            if not read or (last == run and again):
                 found.append(name)
         return found
 
@@ -186,10 +186,10 @@ class State:
         return self._ids("SELECT id FROM outcome WHERE status = ?", status)
 
     def settled(self, status: Status) -> set[str]:
-        """Ids with this status whose outcome is of the document as it is now."""
+        """Ids with this status whose outcome is of the document, or of the row, as it is now."""
         query = (
             "SELECT o.id FROM outcome o LEFT JOIN document d ON d.id = o.id "
-            "WHERE o.status = ? AND (d.digest IS NULL OR d.digest = o.digest)"
+            "WHERE o.status = ? AND (d.digest IS NULL OR o.digest IN (d.digest, ''))"
         )
         return self._ids(query, status)
 
@@ -219,21 +219,25 @@ class State:
             self._db.execute("DELETE FROM outcome WHERE digest = ''")
 
     def forget(self, ids: Iterable[str]) -> None:
-        """Deletes documents and their outcomes; ``stored`` goes when the store has dropped them."""
+        """Deletes documents and their outcomes; ``stored`` goes when the store has dropped them.
+
+        A row that is no document now keeps its outcome, whatever was of its name before.
+        """
         rows = [(name,) for name in ids]
         with self._transaction():
-            self._db.executemany("DELETE FROM outcome WHERE id = ?", rows)
+            self._db.executemany("DELETE FROM outcome WHERE id = ? AND digest != ''", rows)
             self._db.executemany("DELETE FROM document WHERE id = ?", rows)
 
     # ---- what the RDF store holds
 
     def shared_products(self) -> list[list[str]]:
-        """Documents that share their product with others: ids in source order, a list a product."""
+        """Documents that share their product with others, a list a product: the listing, then the
+        others by id, so that no order of the source decides which of them is believed."""
         query = (
             "SELECT d.product, d.id FROM document d JOIN outcome o ON o.id = d.id "
             "WHERE o.status = 'done' AND d.product IN "
             "(SELECT product FROM document GROUP BY product HAVING count(*) > 1) "
-            "ORDER BY d.product, d.id != d.product, d.place, d.id"
+            "ORDER BY d.product, d.id != d.product, d.id"
         )
         found: dict[str, list[str]] = {}
         for product, name in self._db.execute(query):
@@ -253,6 +257,14 @@ class State:
         """What :meth:`overrule` was given."""
         rows = self._db.execute("SELECT id, places FROM overruled ORDER BY id")
         return {name: dict(json.loads(places)) for name, places in rows}
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all that the store is made from: equal ones give equal graphs."""
+        digest = hashlib.sha256()
+        query = f"SELECT o.id, {_CONTENT} FROM {_HELD} WHERE o.status = 'done' ORDER BY o.id"
+        for row in self._rows(query, ()):
+            digest.update(json.dumps(row).encode())
+        return digest.hexdigest()
 
     def to_put(self) -> list[str]:
         """Ids whose outcome the store does not hold yet, in order."""
@@ -297,62 +309,6 @@ class State:
         with self._transaction():
             self._db.execute("UPDATE stored SET checked = ?", (int(done),))
 
-    # ---- private
-
-    def _ids(self, query: str, *values: object) -> set[str]:
-        return {row[0] for row in self._db.execute(query, values)}
-
-    def _rows(self, query: str, values: tuple[object, ...]) -> Iterator[Any]:
-        """Rows in pieces through a cursor of their own, so that writing may go on meanwhile."""
-        cursor = self._db.cursor()
-        cursor.arraysize = 256
-        cursor.execute(query, values)
-        while rows := cursor.fetchmany():
-            yield from rows
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with full_disk_is_an_error(self.path), _damage_is_an_error(self.path):
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-
 
 def _document(body: str) -> Document:
     return Document.model_validate(json.loads(body))
-
-
-def _check_version(db: sqlite3.Connection, path: Path) -> None:
-    found = db.execute("PRAGMA user_version").fetchone()[0]
-    if found not in (0, VERSION):
-        raise StoreError(
-            f"the state is of format {found}, this version of moonshelf reads {VERSION}",
-            where=str(path),
-            cure="build the graph anew in another folder",
-        )
-    db.executescript(_TABLES)
-    db.execute(f"PRAGMA user_version = {VERSION}")
-
-
-@contextlib.contextmanager
-def _damage_is_an_error(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if "disk is full" in str(error):
-            raise OSError(28, "no space left on device", str(path)) from error
-        raise StoreError(
-            f"the state cannot be used: {error}",
-            where=str(path),
-            cure="check the disk, its permissions, and that no other process uses it",
-        ) from error
-    except sqlite3.DatabaseError as error:
-        raise StoreError(
-            f"the state is damaged: {error}",
-            where=str(path),
-            cure="build the graph anew in another folder",
-        ) from error

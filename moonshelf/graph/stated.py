@@ -7,16 +7,19 @@ say it. ``validate.py`` calls them; it has proven by then that the words stand i
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from decimal import Decimal
 from difflib import SequenceMatcher
+from itertools import groupby
 from typing import Literal, TypeAlias
 
 from moonshelf.errors import MoonshelfError
 from moonshelf.graph.builtin.quantities import numerals, quantities
+from moonshelf.graph.builtin.quantity import Quantity
 from moonshelf.graph.ontology import PropertyDef
 from moonshelf.graph.records import Amount, Range
-from moonshelf.graph.text import find, fold_value
+from moonshelf.graph.text import find, fold_value, is_whole
 from moonshelf.graph.units.convert import convert
 from moonshelf.graph.units.registry import registry
 
@@ -26,7 +29,18 @@ TOLERANCE = Decimal("1e-6")
 # How like an option a word must be that is not the option ("gray", "grey").
 LIKE_ENOUGH = 0.7
 _REMEMBERED = 50_000
+# Characters beside a number that its unit may stand in.
+_AROUND = 32
 _WORD = re.compile(r"\w+")
+_DIGIT = re.compile(r"\d")
+_DECIMAL = re.compile(r"\d[.,]\d")
+_CLAUSE = re.compile(r"[,;.!?\n]")
+_PLURALS = ("", "s", "es")
+_VOWELS = frozenset("aeiouy")
+# Words of a property's name that say no more than that the product has it.
+_FILLERS = frozenset(
+    {"has", "is", "with", "enabled", "included", "available", "supported", "support", "feature"}
+)
 _NEGATION = re.compile(
     r"\b(no|not|non|none|never|without|free|lacks?|excluding|excludes?|cannot|nil|false)\b|n['’]t\b",
     re.IGNORECASE,
@@ -80,32 +94,40 @@ class Numbers:
 
 
 def check_boolean(value: bool, raw: str, translation: str | None, definition: PropertyDef) -> None:
-    """A yes needs the phrase that says it; a no needs a negation beside that phrase.
+    """A yes needs the phrase that says it, whole and not denied; a no needs a negation beside it.
 
     Raises:
-        Refused: the words do not name the property, or deny nothing.
+        Refused: the words do not name the property, deny nothing, or deny it.
     """
-    said = _compact(f"{raw} {translation or ''}")
-    names = (definition.label, *definition.synonyms, *definition.examples)
-    words = [w for w in definition.name.split("_") if len(w) > 2] or [definition.name]
-    phrases = [*words, *(compact for name in names if (compact := _compact(name)))]
-    if not any(phrase in said for phrase in phrases):
+    named = False
+    for text in map(fold_value, (raw, translation or "")):
+        place = _named(text, definition)
+        if place is None:
+            continue
+        named = True
+        if value and _denied(text, *place):
+            raise Refused("span", f"{raw!r} denies {definition.name}")
+    if not named:
         raise Refused("span", f"{raw!r} does not name {definition.name}")
     if not value and not _NEGATION.search(f"{raw} {translation or ''}"):
         raise Refused("span", f"{raw!r} denies nothing")
 
 
-def check_unit(unit: str | None, raw: str, text: str, definition: PropertyDef) -> str | None:
+def check_unit(
+    unit: str | None, raw: str, field: str, start: int, definition: PropertyDef
+) -> str | None:
     """Registry name of the written unit; None for a property without unit.
 
     Args:
         unit: as written.
         raw: the words of the fact.
-        text: the whole field they stand in: "A x B cm" writes its unit once.
+        field: the whole text they stand in: "A x B cm" writes its unit once.
+        start: where in it they begin.
         definition: of the property.
 
     Raises:
-        Refused: no unit, one of another dimension, or one that stands nowhere.
+        Refused: no unit, one of another dimension, one that stands nowhere, or not the one that
+            the number is written with.
     """
     if definition.dimension is None:
         return None
@@ -114,14 +136,30 @@ def check_unit(unit: str | None, raw: str, text: str, definition: PropertyDef) -
     found = registry().find(unit, definition.dimension)
     if found is None:
         raise Refused("unit", f"{unit!r} is no unit of {definition.dimension}")
-    written = unit in text or bool(find(text, unit))
-    if not written and not any(found.name in one.readings for one in quantities(raw)):
+    if find(raw, unit) or any(found.name in one.readings for one in quantities(raw)):
+        return found.name
+    own = [one for one in around(field, start, start + len(raw)) if one.readings]
+    if own and not any(found.name in one.readings for one in own):
+        written = own[0].written_unit
+        raise Refused("unit", f"the number is written in {written!r}, not in {unit!r}")
+    if not own and not find(field, unit):
         raise Refused("unit", f"{unit!r} stands nowhere in the field")
     return found.name
 
 
+def around(field: str, start: int, end: int) -> list[Quantity]:
+    """Quantities of ``field`` that overlap [start, end), read with the words around them."""
+    low, high = max(0, start - _AROUND), min(len(field), end + _AROUND)
+    while low > 0 and not field[low - 1].isspace() and start - low < 2 * _AROUND:
+        low -= 1
+    while high < len(field) and not field[high].isspace() and high - end < 2 * _AROUND:
+        high += 1
+    found = quantities(field[low:high])
+    return [one for one in found if one.start + low < end and start < one.end + low]
+
+
 def says(text: str, value: str, loosely: bool) -> bool:
-    """Whether all of ``value`` (folded) is in ``text``.
+    """Whether all of ``value`` (folded) is in ``text``, in whole words.
 
     Args:
         text: any words; they are folded here.
@@ -129,10 +167,7 @@ def says(text: str, value: str, loosely: bool) -> bool:
         loosely: the value is one of few options, and may be spelled a little otherwise.
     """
     folded = fold_value(text)
-    if value in folded:
-        return True
-    wanted = _compact(value)
-    if wanted and wanted in _compact(folded):
+    if _whole(folded, value) is not None:
         return True
     parts, line = _WORD.findall(value), _WORD.findall(folded)
     if parts and set(parts) <= set(line):
@@ -141,7 +176,7 @@ def says(text: str, value: str, loosely: bool) -> bool:
         return False
     size = len(parts)
     windows = (" ".join(line[k : k + size]) for k in range(max(1, len(line) - size + 1)))
-    return any(SequenceMatcher(None, window, value).ratio() >= LIKE_ENOUGH for window in windows)
+    return any(_alike(window, value) for window in windows)
 
 
 def numbers_of(value: int | Amount | Range) -> tuple[Decimal, ...]:
@@ -171,14 +206,20 @@ def _amounts(raw: str, unit: str, wanted: str) -> Iterator[Decimal]:
     "6 ft 9 in" is one amount of two numerals, "24 ± 2 °C" a range of two others.
     """
     dimension = registry().unit(wanted).dimension
-    candidates = [(number, unit) for number in numerals(raw)]
+    candidates: list[tuple[Decimal, str]] = []
+    rest = raw
     for quantity in quantities(raw):
-        own = (n for n in quantity.readings if registry().unit(n).dimension == dimension)
-        name = next(own, unit)
         ends = [n for n in (quantity.low, quantity.high) if n is not None]
         if quantity.tolerance is not None:
             ends += [quantity.low - quantity.tolerance, quantity.low + quantity.tolerance]
-        candidates += [(number, name) for number in ends]
+        if not quantity.readings:
+            candidates += [(number, unit) for number in ends]
+            continue
+        own = (n for n in quantity.readings if registry().unit(n).dimension == dimension)
+        candidates += [(number, name) for name in own for number in ends]
+        blank = " " * (quantity.end - quantity.start)
+        rest = f"{rest[: quantity.start]}{blank}{rest[quantity.end :]}"
+    candidates += [(number, unit) for number in numerals(rest)]
     for number, written in candidates:
         try:
             yield convert(number, written, wanted)
@@ -186,6 +227,66 @@ def _amounts(raw: str, unit: str, wanted: str) -> Iterator[Decimal]:
             continue
 
 
-def _compact(text: str) -> str:
+def compact(text: str) -> str:
     """Letters and digits alone, folded: "Wi-Fi" is "wifi"."""
     return "".join(c for c in fold_value(text) if c.isalnum())
+
+
+def _whole(folded: str, phrase: str) -> tuple[int, int] | None:
+    """Where ``phrase`` stands in ``folded`` in whole words, blanks and stops apart ("wi-fi" is
+    "wifi"), also in the plural."""
+    wanted = compact(phrase)
+    if not wanted:
+        # Signs alone are compared as they are.
+        place = folded.find(phrase) if phrase else -1
+        return None if place < 0 else (place, place + len(phrase))
+    places = [place for place, c in enumerate(folded) if c.isalnum()]
+    line = "".join(folded[place] for place in places)
+    begin = line.find(wanted)
+    while begin >= 0:
+        start, end = places[begin], places[begin + len(wanted) - 1] + 1
+        for more in _PLURALS:
+            whole = folded.startswith(more, end) and is_whole(folded, start, end + len(more))
+            if whole and _DECIMAL.findall(folded[start:end]) == _DECIMAL.findall(phrase):
+                return start, end
+        begin = line.find(wanted, begin + 1)
+    return None
+
+
+def _named(text: str, definition: PropertyDef) -> tuple[int, int] | None:
+    """Where ``text`` (folded) holds a whole wording of the property."""
+    spoken = [word for word in definition.name.split("_") if word not in _FILLERS]
+    wordings = (definition.name, " ".join(spoken), definition.label, *definition.synonyms)
+    for wording in (*wordings, *definition.examples):
+        place = _whole(text, wording)
+        if place is not None:
+            return place
+    # Its words may stand apart: "control it by remote".
+    line = {match[0]: match.span() for match in _WORD.finditer(text)}
+    return max(line[word] for word in spoken) if spoken and set(spoken) <= set(line) else None
+
+
+def _denied(text: str, start: int, end: int) -> bool:
+    """Whether a negation stands beside [start, end), within the same clause."""
+    before = _CLAUSE.split(text[:start])[-1]
+    after = _CLAUSE.split(text[end:])[0]
+    # "Free wifi" gives it away, "wifi free" lacks it.
+    found = {match[0] for match in _NEGATION.finditer(before)} - {"free"}
+    return bool(found) or _NEGATION.search(after) is not None
+
+
+def _alike(window: str, value: str) -> bool:
+    """Whether two words are one, spelled otherwise: the same digits, and the same consonants in
+    the same order, as far as the shorter one goes ("grey", "gray"; never "while", "white")."""
+    if _DIGIT.findall(window) != _DIGIT.findall(value):
+        return False
+    if SequenceMatcher(None, window, value).ratio() < LIKE_ENOUGH:
+        return False
+    one, other = _consonants(window), _consonants(value)
+    return one.startswith(other) or other.startswith(one)
+
+
+def _consonants(words: str) -> str:
+    """Letters and digits but vowels, doubled ones once."""
+    plain = (c for c in unicodedata.normalize("NFD", words) if c.isalnum() and c not in _VOWELS)
+    return "".join(c for c, _ in groupby(plain))

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from pydantic import Field
 
 from moonshelf.config import Config
-from moonshelf.errors import DataError
 from moonshelf.graph.learn import Learned
 from moonshelf.graph.ontology import Ontology
 from moonshelf.graph.state import State
@@ -61,6 +60,8 @@ class Summary(Config):
     shapes: Shapes = Shapes()
     unfit: int = 0
     """Facts that the RDF writer refused; validation should have, so it stays 0."""
+    unfit_reasons: tuple[str, ...] = ()
+    """Why, of the first few."""
     costs: Mapping[str, float] = Field(default_factory=dict)
     seconds: Mapping[str, float] = Field(default_factory=dict)
 
@@ -73,9 +74,6 @@ class Summary(Config):
 def take_stock(state: State, given: Iterable[str]) -> Ledger:
     """The ledger of the documents ``given`` to a build. What has an outcome of an older text only
     counts as lost.
-
-    Raises:
-        DataError: a document is in two places at once: the state is damaged.
     """
     wanted = set(given)
     places = {
@@ -84,8 +82,6 @@ def take_stock(state: State, given: Iterable[str]) -> Ledger:
         "quarantined": state.settled("quarantined") & wanted,
     }
     found = set().union(*places.values())
-    if sum(map(len, places.values())) != len(found):
-        raise DataError("a document has two outcomes", where=str(state.path))
     return Ledger(
         documents=len(wanted),
         lost=tuple(sorted(wanted - found)),

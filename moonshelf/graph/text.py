@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 # Longer than one step of NFKC and case folding can need; guards against a cycle.
 _ROUNDS = 4
+_LONGEST_CLUSTER = 32
 _LIKE = {
     **dict.fromkeys("‐‑‒–—―−﹘﹣-⁃⸺⸻", "-"),
     **dict.fromkeys("‘’‚‛′ʹʼ`´", "'"),
@@ -27,7 +28,15 @@ _LIKE = {
 _PLAIN = re.compile(r"[!-~]+(?: [!-~]+)*")
 _SPECIAL = re.compile(r"[^!-~]+")
 # Scripts that write words without blanks between them: any offset may be the edge of a word.
-_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
+_UNSPACED = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uff66-\uff9f]"
+)
+# Marks that nobody sees, though Unicode does not call them format characters: the joiner of
+# graphemes, and selectors of variants.
+_SELECTORS = re.compile(r"[\u034f\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+# Nothing but the rest of a number begins with a zero behind a digit and a blank: "12 000".
+_THOUSANDS = re.compile(r"\d 0\d\d(?!\d)")
+_HALFWIDTH_VOICING = "\uff9e\uff9f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +80,10 @@ class Folded:
 def fold(text: str) -> Folded:
     """Folds case, width, ligatures, dashes, quotes and blanks; drops invisible marks.
 
-    NFKC and Unicode case folding, applied letter by letter with its combining marks. Runs of
-    blanks and control characters become one blank. ``4½`` becomes ``4 1/2`` and ``10²`` becomes
-    ``10^2``, because plain NFKC would turn them into other numbers.
+    NFKC and Unicode case folding, applied letter by letter with its marks (accents, vowel signs),
+    so that composed and decomposed forms are one. Runs of blanks and control characters become one
+    blank. ``4½`` becomes ``4 1/2`` and ``10²`` becomes ``10^2``, because plain NFKC would turn them
+    into other numbers.
     """
     if _PLAIN.fullmatch(text):
         return Folded(text.lower(), ((0, 0, len(text), 1),))
@@ -81,8 +91,8 @@ def fold(text: str) -> Folded:
     done = 0
     for match in _SPECIAL.finditer(text):
         start, end = match.span()
-        # A combining or invisible mark belongs to the plain letter before it.
-        if start > done and _is_mark(text[start]):
+        # A mark, seen or not, belongs to the plain letter before it.
+        if start > done and _joins(text[start - 1], text[start]):
             start -= 1
         folder.plain(text[done:start], done)
         for begin, stop in _clusters(text, start, end):
@@ -97,11 +107,11 @@ def fold_value(text: str) -> str:
     return fold(text).text.strip(" ,;:|")
 
 
-def find(field_text: str, raw: str) -> list[tuple[int, int]]:
+def find(field_text: str | Folded, raw: str) -> list[tuple[int, int]]:
     """Where ``raw`` stands in ``field_text``, compared under folding.
 
     Args:
-        field_text: the original text.
+        field_text: the original text, or what :func:`fold` makes of it: for many searches.
         raw: what somebody says stands there; blanks around it do not count.
 
     Returns:
@@ -111,7 +121,7 @@ def find(field_text: str, raw: str) -> list[tuple[int, int]]:
     wanted = fold(raw).text.strip()
     if not wanted:
         return []
-    folded = fold(field_text)
+    folded = field_text if isinstance(field_text, Folded) else fold(field_text)
     found = []
     place = folded.text.find(wanted)
     while place >= 0:
@@ -133,12 +143,17 @@ def _cuts(text: str, place: int) -> bool:
     if place <= 0 or place >= len(text):
         return False
     before, after = text[place - 1], text[place]
+    if " " in (before, after):
+        blank = place if after == " " else place - 1
+        return blank > 0 and _THOUSANDS.match(text, blank - 1) is not None
+    if _is_mark(after):
+        return not before.isspace()
     if before.isdigit():
         follows = text[place + 1 : place + 2]
         return after.isdigit() or (after in ".," and follows.isdigit())
     if before in ".,":
         return after.isdigit() and text[place - 2 : place - 1].isdigit()
-    if not (before.isalpha() and after.isalpha()):
+    if not (after.isalpha() and (before.isalpha() or _is_mark(before))):
         return False
     return not (_UNSPACED.match(before) or _UNSPACED.match(after))
 
@@ -180,28 +195,44 @@ _VULGAR = frozenset("½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒")
 
 
 def _clusters(text: str, start: int, end: int) -> Sequence[tuple[int, int]]:
-    """Letters with the combining marks and joined jamo that follow them."""
+    """Letters with the marks and joined jamo that follow them."""
     found: list[tuple[int, int]] = []
-    begin = start
+    begin, last = start, text[start]
     for place in range(start + 1, end + 1):
-        if place < end and place - begin < 32 and _joins(text[place - 1], text[place]):
-            continue
-        found.append((begin, place))
-        begin = place
+        joined = place < end and place - begin < _LONGEST_CLUSTER and _joins(last, text[place])
+        if not joined:
+            found.append((begin, place))
+            begin = place
+        if place < end and not (joined and _is_unseen(text[place])):
+            last = text[place]
     return found
 
 
 def _joins(before: str, here: str) -> bool:
+    """Whether ``here`` belongs to the letter that ends, or the blanks that end, in ``before``."""
+    if _is_unseen(here):
+        return True
+    if _is_blank(before):
+        return _is_blank(here)
     if _is_mark(here):
         return True
-    if _is_blank(before) and _is_blank(here):
-        return True
-    jamo = "\u1160" <= here <= "\u11ff"
-    return jamo and ("\u1100" <= before <= "\u11ff" or "\uac00" <= before <= "\ud7a3")
+    # Korean letters are joined to syllables, whatever their width.
+    here = unicodedata.normalize("NFKC", here)[0]
+    if not "\u1160" <= here <= "\u11ff":
+        return False
+    before = unicodedata.normalize("NFKC", before)[-1]
+    return "\u1100" <= before <= "\u11ff" or "\uac00" <= before <= "\ud7a3"
 
 
 def _is_mark(char: str) -> bool:
-    return unicodedata.combining(char) > 0 or unicodedata.category(char) == "Cf"
+    """Accents, vowel signs, voicing: what is drawn at the letter before it."""
+    if unicodedata.category(char)[0] == "M":
+        return _SELECTORS.match(char) is None
+    return char in _HALFWIDTH_VOICING
+
+
+def _is_unseen(char: str) -> bool:
+    return unicodedata.category(char) == "Cf" or _SELECTORS.match(char) is not None
 
 
 def _is_blank(char: str) -> bool:
@@ -213,7 +244,7 @@ def _fold_cluster(cluster: str) -> str:
         return " "
     folded = cluster
     for _ in range(_ROUNDS):
-        shown = "".join(_LIKE.get(c, c) for c in folded if unicodedata.category(c) != "Cf")
+        shown = "".join(_LIKE.get(c, c) for c in folded if not _is_unseen(c))
         again = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", shown).casefold())
         if again == folded:
             break

@@ -7,7 +7,8 @@ shown what a trial extraction put into every property.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from itertools import combinations
 
 from moonshelf.graph.edits import Usage
@@ -22,8 +23,10 @@ def usage_of(outcomes: Iterable[Outcome], ontology: Ontology) -> dict[str, Usage
     """Usage of every class and property of ``ontology``, unused ones included.
 
     A class is used by the documents of its subclasses too. ``several`` counts documents that state
-    two values, those refused for it included: they show that a property may need ``many``.
+    two values, those refused for it included: they show that a property may need ``many``. Facts
+    under a former name count under the present one.
     """
+    present = cache(ontology.present)
     documents: Counter[str] = Counter()
     several: Counter[str] = Counter()
     values: dict[str, Counter[str]] = defaultdict(Counter)
@@ -33,14 +36,14 @@ def usage_of(outcomes: Iterable[Outcome], ontology: Ontology) -> dict[str, Usage
     for outcome in outcomes:
         if outcome.status == "quarantined":
             continue
-        documents.update(lines.get(outcome.product_class, ()))
+        documents.update(lines.get(present(outcome.product_class), ()))
         said: dict[str, set[str]] = defaultdict(set)
         for fact in outcome.facts:
-            said[fact.property].add(shown_value(fact))
+            said[present(fact.property)].add(shown_value(fact))
         for name, kept in said.items():
             documents[name] += 1
             values[name].update(kept)
-        several.update(name for name, kept in _all_said(outcome, said) if len(kept) > 1)
+        several.update(name for name, kept in _all_said(outcome, said, present) if len(kept) > 1)
         for one, other in combinations(sorted(said), 2):
             # Only properties of one form can ever be merged.
             if forms.get(one) == forms.get(other) and not said[one] & said[other]:
@@ -52,6 +55,7 @@ def usage_of(outcomes: Iterable[Outcome], ontology: Ontology) -> dict[str, Usage
             name=name,
             documents=documents[name],
             values=tuple(sorted(values[name].items(), key=_most_first)[:VALUES_KEPT]),
+            more=max(0, len(values[name]) - VALUES_KEPT),
             several=several[name],
             clashes=tuple(sorted(clashes[name].items())),
         )
@@ -71,13 +75,15 @@ def shown_value(fact: Fact) -> str:
     return str(value)
 
 
-def _all_said(outcome: Outcome, said: Mapping[str, set[str]]) -> Iterable[tuple[str, set[str]]]:
+def _all_said(
+    outcome: Outcome, said: Mapping[str, set[str]], present: Callable[[str], str]
+) -> Iterable[tuple[str, set[str]]]:
     found = {name: set(kept) for name, kept in said.items()}
     for refused in outcome.refusals:
         # A value that says nearly the same is another rounding, not another value.
         if refused.step == "conflict" and "nearly" not in refused.reason:
             fact = Fact.model_validate_json(refused.candidate)
-            found.setdefault(fact.property, set()).add(shown_value(fact))
+            found.setdefault(present(fact.property), set()).add(shown_value(fact))
     return found.items()
 
 

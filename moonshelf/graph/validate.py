@@ -117,7 +117,7 @@ class Validator:
             elif isinstance(value, str):
                 _worded(value, raw, fact.translation, definition)
             else:
-                unit = check_unit(fact.unit, raw, field, definition)
+                unit = check_unit(fact.unit, raw, field, fact.evidence.span.start, definition)
                 self._numbers.check(value, raw, unit, definition)
         same = value == fact.value and type(value) is type(fact.value)
         if same and definition.name == fact.property:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -38,6 +40,8 @@ def in_processes(
     limit_s: float = LIMIT_S,
 ) -> Iterator[Out]:
     """``work`` of each item, in order, on ``workers`` processes forked from this one.
+
+    One process, too, keeps what kills it or never ends away from this one.
 
     Args:
         items: read as they are needed.
@@ -95,6 +99,8 @@ class _Pool(Generic[In, Out]):
         self.workers = [self._start() for _ in range(workers)]
 
     def results(self) -> Iterator[Out]:
+        timeout = min(1.0, self.limit_s / 4)
+        awake = time.monotonic()
         while True:
             for worker in self.workers:
                 self._feed(worker)
@@ -104,11 +110,14 @@ class _Pool(Generic[In, Out]):
             if self.exhausted and self.next == self.given:
                 return
             busy = {worker.pipe: worker for worker in self.workers if worker.todo}
-            ready = wait(list(busy), timeout=min(1.0, self.limit_s / 4))
+            ready = wait(list(busy), timeout=timeout)
             for pipe in ready:
                 self._receive(busy[pipe])  # type: ignore[index]
             now = time.monotonic()
+            # Time in which this process was stopped, or busy elsewhere, counts for no document.
+            absent, awake = max(0.0, now - awake - timeout), now
             for worker in busy.values():
+                worker.since = min(now, worker.since + absent)
                 if worker.todo and now - worker.since > self.limit_s:
                     self._replace(worker, f"it took longer than {self.limit_s:g} s")
 
@@ -122,7 +131,8 @@ class _Pool(Generic[In, Out]):
     def _start(self) -> _Worker[In]:
         context = multiprocessing.get_context("fork")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, ours, self.work), daemon=True)
+        given = (theirs, ours, self.work, os.getpid())
+        process = context.Process(target=_serve, args=given, daemon=True)
         process.start()
         theirs.close()
         return _Worker(process, ours)
@@ -172,13 +182,23 @@ class _Pool(Generic[In, Out]):
         self.workers[self.workers.index(worker)] = self._start()
 
 
-def _serve(pipe: Connection, other_end: Connection, work: Callable[[Any], Any]) -> None:
+def _serve(
+    pipe: Connection, other_end: Connection, work: Callable[[Any], Any], parent: int
+) -> None:
     """A worker: lists of items in, answers out one by one, until the parent is gone.
 
     One by one, because the first unanswered item is the one that a death is blamed on.
     """
     other_end.close()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     with contextlib.suppress(EOFError, OSError, KeyboardInterrupt):
         while True:
             for item in pipe.recv():
                 pipe.send(work(item))
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process soon after its parent, whatever item it is at."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)

@@ -9,25 +9,31 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from moonshelf.graph.conflicts import conflicts
+from moonshelf.graph.held import held_products, kept, pieces, with_outcomes
 from moonshelf.graph.identity import Describer, Profile
 from moonshelf.graph.ontology import Ontology
 from moonshelf.graph.outcome import Outcome, packed
 from moonshelf.graph.quarantine import Quarantined
 from moonshelf.graph.rdf.check import Violation, check
+from moonshelf.graph.rdf.folder import refuse
+from moonshelf.graph.rdf.library import extra
 from moonshelf.graph.rdf.product_graph import Entry
 from moonshelf.graph.rdf.store import GraphStore
-from moonshelf.graph.records import Document, Fact
-from moonshelf.graph.resolve import Resolution, resolve
+from moonshelf.graph.records import Document, Refusal
+from moonshelf.graph.resolve import Resolution, Scorer, resolve
 from moonshelf.graph.stages import Clock, Stages
 from moonshelf.graph.state import State
 
 PUT_TOGETHER = 1000
-_PIECE = 500
+# How long those who read the store may take to leave it.
+WAIT_S = 30.0
+# Documents put at one time that are worth tidying up after.
+MANY = 10 * PUT_TOGETHER
+_REASONS = 5
 
 
 @dataclass
@@ -41,6 +47,22 @@ class Written:
     checked: int = 0
     violations: int = 0
     unfit: int = 0
+    reasons: tuple[str, ...] = ()
+    """Why facts are unfit, of the first few."""
+
+
+def refuse_early(folder: Path, *, base: str | None, resolve: bool) -> None:
+    """What :func:`write_graph` would refuse, told before documents cost time or money.
+
+    Raises:
+        StoreError: the store has another base or format, or stays in use.
+        UsageError: a base that is none, or the extra ``graph`` is not installed.
+    """
+    for name in ("pyoxigraph", "rdflib", "pyshacl"):
+        extra(name)
+    if resolve:
+        Scorer()
+    refuse(folder, base, WAIT_S)
 
 
 def write_graph(
@@ -66,7 +88,7 @@ def write_graph(
     written = Written()
     with clock.timed("settle"):
         state.overrule(_overruled(state, ontology))
-    with GraphStore.open(folder, base=base) as store:
+    with GraphStore.open(folder, base=base, wait_s=WAIT_S) as store:
         writer = _Writer(state, store, ontology, written, stages)
         with clock.timed("write"):
             writer.drop()
@@ -97,7 +119,7 @@ class _Writer:
         self.written, self.stages = written, stages
 
     def drop(self) -> None:
-        for piece in _pieces(self.state.to_drop(), PUT_TOGETHER):
+        for piece in pieces(self.state.to_drop(), PUT_TOGETHER):
             self.store.drop_many(piece)
             self.store.flush()
             self.state.dropped(piece)
@@ -107,16 +129,24 @@ class _Writer:
         overruled = self.state.overruled()
         done = 0
         with self.stages("writing the graph") as progress:
-            for piece in _pieces(due, PUT_TOGETHER):
+            for piece in pieces(due, PUT_TOGETHER):
                 entries = [
                     _entry(document, outcome, overruled.get(outcome.document, {}))
-                    for document, outcome in _both(self.state, piece)
+                    for document, outcome in with_outcomes(self.state, piece)
                 ]
-                self.written.unfit += len(self.store.put_many(entries, self.ontology))
+                self._unfit(self.store.put_many(entries, self.ontology))
                 self.store.flush()
                 self.state.put(piece)
                 done += len(piece)
                 progress(done, len(due))
+        if done >= MANY:
+            self.store.optimize()
+
+    def _unfit(self, refused: Sequence[Refusal]) -> None:
+        written = self.written
+        written.unfit += len(refused)
+        said = (f"document {one.document}: {one.reason}" for one in refused)
+        written.reasons = (*written.reasons, *said)[:_REASONS]
 
     def check(self) -> None:
         """SHACL over what changed; over everything where the ontology did."""
@@ -134,9 +164,9 @@ class _Writer:
     def _quarantine(self, violations: Sequence[Violation]) -> None:
         self.written.violations += len(violations)
         names = sorted({name for one in violations for name in one.documents})
-        for piece in _pieces(names, PUT_TOGETHER):
+        for piece in pieces(names, PUT_TOGETHER):
             outcomes = []
-            for document, outcome in _both(self.state, piece):
+            for document, outcome in with_outcomes(self.state, piece):
                 said = [v for v in violations if document.id in v.documents]
                 outcomes.append(_broken(outcome, said))
             self.state.finish(map(packed, outcomes))
@@ -153,21 +183,14 @@ class _Writer:
         self.written.variants = relations.count("isVariantOf")
 
     def _profiles(self) -> Iterator[Profile]:
-        """Products in the order of their ids, each with all documents about it."""
+        """Products, always in the same order, each by its listings alone: a review may name another
+        product, and the same review of two products does not make them one."""
         describer = Describer(self.ontology)
-        overruled = self.state.overruled()
-        together = {name for group in self.state.shared_products() for name in group}
-        for group in self.state.shared_products():
-            pairs = _both(self.state, group)
-            facts = [f for _, o in pairs for f in _kept(o, overruled.get(o.document, {}))]
-            documents = [document for document, _ in pairs]
-            owner = next(o.product_class for _, o in pairs)
-            yield describer.profile(documents[0].about, owner, documents, facts)
-        alone = sorted(self.state.ids("done") - together)
-        for piece in _pieces(alone, _PIECE):
-            for document, outcome in _both(self.state, piece):
-                facts = _kept(outcome, overruled.get(outcome.document, {}))
-                yield describer.profile(document.about, outcome.product_class, [document], facts)
+        for product, held in held_products(self.state):
+            listings = [one for one in held if one.document.kind == "listing"]
+            documents = [one.document for one in listings]
+            facts = [fact for one in listings for fact in one.facts]
+            yield describer.profile(product, held[0].outcome.product_class, documents, facts)
 
 
 def _overruled(state: State, ontology: Ontology) -> dict[str, dict[int, str]]:
@@ -179,7 +202,7 @@ def _overruled(state: State, ontology: Ontology) -> dict[str, dict[int, str]]:
     found: dict[str, dict[int, str]] = defaultdict(dict)
     definitions = {owned.name: owned for owned in ontology.properties}
     for group in state.shared_products():
-        pairs = _both(state, group)
+        pairs = with_outcomes(state, group)
         places = [(o.document, k) for _, o in pairs for k in range(len(o.facts))]
         facts = [(f, definitions[f.property]) for _, o in pairs for f in o.facts]
         for k, reason in conflicts(facts, [document for document, _ in pairs]).items():
@@ -192,7 +215,7 @@ def _entry(document: Document, outcome: Outcome, overruled: Iterable[int]) -> En
     title = next((text for name, text in document.fields if name == "title"), "")
     return Entry(
         document=document.id,
-        facts=tuple(_kept(outcome, overruled)),
+        facts=kept(outcome, overruled),
         product_class=outcome.product_class,
         product=document.about,
         # A review's title says nothing about what the product is called.
@@ -201,11 +224,6 @@ def _entry(document: Document, outcome: Outcome, overruled: Iterable[int]) -> En
         backend=outcome.fingerprint,
         ontology_version=outcome.version,
     )
-
-
-def _kept(outcome: Outcome, overruled: Iterable[int]) -> list[Fact]:
-    dropped = set(overruled)
-    return [fact for k, fact in enumerate(outcome.facts) if k not in dropped]
 
 
 def _broken(outcome: Outcome, violations: Sequence[Violation]) -> Outcome:
@@ -230,15 +248,3 @@ def _broken(outcome: Outcome, violations: Sequence[Violation]) -> Outcome:
             "problem": problem,
         }
     )
-
-
-def _both(state: State, ids: Sequence[str]) -> list[tuple[Document, Outcome]]:
-    documents = state.documents_of(ids)
-    found = ((document, state.outcome(document.id)) for document in documents)
-    return [(document, outcome) for document, outcome in found if outcome is not None]
-
-
-def _pieces(ids: Iterable[str], size: int) -> Iterator[list[str]]:
-    waiting = iter(ids)
-    while piece := list(islice(waiting, size)):
-        yield piece

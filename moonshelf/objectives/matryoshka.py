@@ -106,13 +106,15 @@ def nested_info_nce_loop(
 ) -> Tensor:
     """The same loss as written down, width after width: to read, and to test and time against."""
     extra = options.pop("extra_items", None)
+
+    def cut(side: Tensor, width: int) -> Tensor:
+        return functional.normalize(side[:, :width], dim=1, eps=SMALLEST)
+
     losses = []
     for width in widths:
-        cut = [
-            None if side is None else functional.normalize(side[:, :width], dim=1, eps=SMALLEST)
-            for side in (query, item, extra)
-        ]
-        losses.append(info_nce(cut[0], cut[1], temperature, extra_items=cut[2], **options).loss)
+        more = None if extra is None else cut(extra, width)
+        parts = (cut(query, width), cut(item, width), temperature)
+        losses.append(info_nce(*parts, extra_items=more, **options).loss)
     return torch.stack(losses).mean()
 
 

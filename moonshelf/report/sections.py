@@ -15,7 +15,7 @@ from moonshelf.catalog.product import Content, Query, View, product_content
 from moonshelf.catalog.store import Catalog
 from moonshelf.center.store import Store
 from moonshelf.center.strip import result_strip, thumbnail_url
-from moonshelf.encoder import Encoder
+from moonshelf.encoder import Encoder, PrefixEncoder
 from moonshelf.errors import ImageError, UsageError
 from moonshelf.evaluation.report import to_html
 from moonshelf.evaluation.results import Results
@@ -92,7 +92,7 @@ def evaluation_section(results: Sequence[Results]) -> Section:
 
 
 def search_section(
-    encoder: Encoder, store: Store, catalog: Catalog, *, each: int = 3, k: int = 8
+    encoder: Encoder | PrefixEncoder, store: Store, catalog: Catalog, *, each: int = 3, k: int = 8
 ) -> Section:
     """Search by words, by a user's photo and by both; right answers are framed where known."""
     strips: list[str] = []
@@ -120,7 +120,7 @@ def _sample(catalog: Catalog, each: int) -> list[Query]:
 
 
 def _title_searches(
-    encoder: Encoder, store: Store, catalog: Catalog, count: int, k: int
+    encoder: Encoder | PrefixEncoder, store: Store, catalog: Catalog, count: int, k: int
 ) -> list[str]:
     """Titles of test products, where a catalogue has no queries: the product itself is framed."""
     strips = []
@@ -133,7 +133,7 @@ def _title_searches(
 
 
 def neighbor_section(
-    encoder: Encoder, store: Store, catalog: Catalog, *, count: int = 4, k: int = 8
+    encoder: Encoder | PrefixEncoder, store: Store, catalog: Catalog, *, count: int = 4, k: int = 8
 ) -> Section:
     """The products nearest to some test products, by picture and title together."""
     strips = []

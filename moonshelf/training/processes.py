@@ -224,7 +224,8 @@ def _start(job: Job, compute: ComputeConfig) -> subprocess.Popen[bytes]:
     environment["OMP_NUM_THREADS"] = str(threads_of(compute, job.size))
     with (Path(job.folder) / f"stderr-{job.rank}").open("wb") as errors:
         worker = subprocess.Popen(
-            [sys.executable, "-m", _WORKER],
+            # -P: not whatever lies in the folder that the user happens to be in.
+            [sys.executable, "-P", "-m", _WORKER],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=errors,

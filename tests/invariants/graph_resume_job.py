@@ -85,7 +85,7 @@ class Events:
         for owner, name in (
             *((GraphStore, name) for name in ("put_many", "drop_many", "put_links", "flush")),
             (Path, "replace"),
-            (ToyBackend, "extract"),
+            (State, "remember"),
         ):
             setattr(owner, name, self._wrapped(getattr(owner, name), pause))
 

@@ -60,11 +60,28 @@ COMMON: dict[str, dict[str, tuple[str, ...]]] = {
         "position": ("position", "rank", "slot"),
         "price": ("price",),
     },
+    "reviews": {
+        "id": ("id", "reviewid"),
+        "product": (
+            "product",
+            "productid",
+            "item",
+            "itemid",
+            "articleid",
+            "sku",
+            "asin",
+            "productuid",
+            "parentasin",
+        ),
+        "title": ("title", "reviewtitle", "headline", "summary"),
+        "text": ("text", "review", "reviewtext", "body", "reviewbody", "comment", "content"),
+    },
 }
 REQUIRED = {
     "products": (("id",), ("title", "image")),
     "queries": (("id",), ("text", "image")),
     "events": (("user",), ("item",), ("time",)),
+    "reviews": (("product",), ("text", "title")),
 }
 SEVERAL = ("image", "category", "attributes")  # fields that several columns may feed
 REST = "rest"  # attributes=rest: every column that feeds nothing else
@@ -99,7 +116,7 @@ def map_columns(
     Args:
         header: the column names of the table.
         options: may hold ``field=column`` (or ``column,column``); ``field=`` maps nothing.
-        kind: products | queries | events.
+        kind: products | queries | events | reviews.
         where: the file, for errors.
 
     Raises:

@@ -31,6 +31,8 @@ class Candidate:
     unit: str | None = None
     guarded: bool = False
     """The finder has looked at guards itself ("Non-Inverter" is a denial, and a fact)."""
+    tagged: bool = False
+    """It comes from labels, by way of the tagger, and not from a rule."""
 
 
 @dataclass(frozen=True)

@@ -199,6 +199,11 @@ def is_standard(token: str) -> bool:
     return any(pattern.fullmatch(token) for _, pattern in _standards())
 
 
+def standard_names() -> frozenset[str]:
+    """Names of the properties that hold designations."""
+    return frozenset(name for name, _ in _standards())
+
+
 def find_standards(text: str) -> Iterator[tuple[str, int, int]]:
     """(property, start, end) of every designation in ``text``."""
     for name, pattern in _standards():

@@ -16,6 +16,7 @@ from moonshelf.graph.builtin.classify import Classifier
 from moonshelf.graph.builtin.codes import CodeHabits
 from moonshelf.graph.builtin.find_numbers import find_numbers
 from moonshelf.graph.builtin.find_pairs import find_pairs
+from moonshelf.graph.builtin.find_tagged import find_tagged
 from moonshelf.graph.builtin.find_words import (
     find_brand,
     find_designations,
@@ -28,11 +29,13 @@ from moonshelf.graph.builtin.measures import words_and_pairs
 from moonshelf.graph.builtin.plan import Plan, plan_of
 from moonshelf.graph.builtin.reading import FieldReading, read_document
 from moonshelf.graph.builtin.survey import maker_of
+from moonshelf.graph.builtin.tagger import Tagger
 from moonshelf.graph.ontology import ROOT, Ontology
 from moonshelf.graph.records import Document, Extraction, Fact, Refusal, Span, TextEvidence
 
-# Below this a candidate is not worth a refusal either.
 ABSTAIN = 0.5
+"""Below this a rule's candidate is not worth a refusal either. A tagger has a threshold of its own,
+chosen by labels where there were enough."""
 # Several values of a single-valued property: more of them say less.
 MOST_RIVALS = 3
 # More values of one property are no list of a product's any more.
@@ -43,10 +46,13 @@ _ANY = ""
 
 
 class Reader:
-    """Extracts by one ontology and one body of knowledge. Holds nothing of any document."""
+    """Extracts by one ontology, one body of knowledge and perhaps a tagger. Holds nothing of any
+    document."""
 
-    def __init__(self, knowledge: Knowledge, ontology: Ontology) -> None:
-        self.knowledge, self.ontology = knowledge, ontology
+    def __init__(
+        self, knowledge: Knowledge, ontology: Ontology, tagger: Tagger | None = None
+    ) -> None:
+        self.knowledge, self.ontology, self.tagger = knowledge, ontology, tagger
         self.classifier = Classifier(ontology)
         self.corpus = corpus_of(knowledge)
         self._headings = frozenset(knowledge.headings)
@@ -63,11 +69,14 @@ class Reader:
         kept: list[Candidate] = []
         rivals: defaultdict[str, list[Candidate]] = defaultdict(list)
         refusals: list[Refusal] = []
-        for candidate in _ranked(_candidates(page)):
+        refused: Counter[str] = Counter()
+        for candidate in _ranked(self._found(document, page)):
             zone = _guard(candidate, zones)
             if zone is not None:
-                refusals.append(_refusal(document, candidate, zone, readings))
-            elif candidate.confidence >= ABSTAIN:
+                refused[candidate.definition.name] += 1
+                if refused[candidate.definition.name] <= MOST_VALUES:
+                    refusals.append(_refusal(document, candidate, zone, readings))
+            elif candidate.tagged or candidate.confidence >= ABSTAIN:
                 others = rivals[candidate.definition.name]
                 if _is_new(candidate, others):
                     others.append(candidate)
@@ -79,6 +88,11 @@ class Reader:
             facts=tuple(_fact(document, c, readings) for c in kept),
             refusals=tuple(refusals),
         )
+
+    def _found(self, document: Document, page: Page) -> Iterator[Candidate]:
+        yield from _candidates(page)
+        if self.tagger is not None:
+            yield from find_tagged(page, document, self.tagger, self.ontology)
 
     def _by_properties(self, readings: Sequence[FieldReading]) -> str:
         """The kind whose own properties an unnamed product has: two at least, and no other's."""
@@ -152,7 +166,7 @@ def _is_new(candidate: Candidate, rivals: Sequence[Candidate]) -> bool:
         return False
     if isinstance(candidate.value, bool) and rivals:
         return False
-    return not any(_within(candidate, c) for c in rivals)
+    return not any(_within(candidate, c) or _retells(candidate, c) for c in rivals)
 
 
 def _is_part_of_a_series(candidate: Candidate, kept: Sequence[Candidate], plan: Plan) -> bool:
@@ -167,6 +181,12 @@ def _within(candidate: Candidate, other: Candidate) -> bool:
     """Part of a longer statement of the same property ("steel" of "stainless steel")."""
     same = candidate.field == other.field
     return same and other.start <= candidate.start and candidate.end <= other.end
+
+
+def _retells(candidate: Candidate, other: Candidate) -> bool:
+    """Rule and tagger stand on the same words and disagree where they end: the surer one stays."""
+    overlap = candidate.start < other.end and other.start < candidate.end
+    return candidate.tagged != other.tagged and candidate.field == other.field and overlap
 
 
 def _fact(document: Document, found: Candidate, readings: Sequence[FieldReading]) -> Fact:

@@ -132,7 +132,7 @@ def _kind(
         return
     if quantity.kind == "modes" and not _says_modes(definition, words, place):
         return
-    value = _integer(quantity.low, definition)
+    value = integer_of(quantity.low, definition)
     if value is not None:
         yield Candidate(
             definition,
@@ -161,7 +161,7 @@ def _counted(
         match = page.plan.counted.at(words, place + 1, reading.text)
         close = reading.text[quantity.end : words[place + 1].start].strip(" -–\u00a0") == ""
         if match is not None and close and words[match.last - 1].end < reading.whole:
-            value = _integer(quantity.low, match.payload)
+            value = integer_of(quantity.low, match.payload)
             if value is not None:
                 yield Candidate(
                     match.payload,
@@ -204,7 +204,8 @@ def _unit_in_key(
                     return
 
 
-def _integer(number: Decimal, definition: PropertyDef) -> Value | None:
+def integer_of(number: Decimal, definition: PropertyDef) -> Value | None:
+    """A number without unit in the form of its property; None for half a star."""
     if definition.datatype == "integer":
         return int(number) if number == number.to_integral_value() else None
     return Amount(amount=plain(number))

@@ -15,6 +15,7 @@ from moonshelf.graph.text import fold_value
 LONGEST_VALUE = 80
 _SEPARATORS = re.compile(r"\s*[,;/|]\s*")
 _YES = frozenset({"yes", "true", "included", "available", "y"})
+_NO = frozenset({"no", "false", "none", "not available", "not included", "not supported"})
 _EMPTY = frozenset({"", "-", "n/a", "na", "none", "null", "no", "not available", "not applicable"})
 
 
@@ -36,13 +37,13 @@ def find_pairs(
         if number is not None and number.low == number.low.to_integral_value():
             start, end = number.start, number.end
             yield Candidate(definition, int(number.low), reading.name, start, end, confidence)
-    elif definition.datatype == "boolean" and segment.key and _says_yes(reading, segment):
-        start, end = segment.key[0], segment.end
-        yield Candidate(definition, True, reading.name, start, end, confidence)
-
-
-def _says_yes(reading: FieldReading, segment: Segment) -> bool:
-    return fold_value(reading.text[segment.start : segment.end]) in _YES
+    elif definition.datatype == "boolean" and segment.key:
+        said = fold_value(reading.text[segment.start : segment.end])
+        if said in _YES or said in _NO:
+            start, end, denied = segment.key[0], segment.end, said in _NO
+            yield Candidate(
+                definition, not denied, reading.name, start, end, confidence, guarded=denied
+            )
 
 
 def _texts(

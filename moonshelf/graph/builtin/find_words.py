@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from moonshelf.graph.builtin.candidate import (
     CERTAIN,
@@ -32,12 +32,14 @@ LONGEST_KIND = 4
 LONGEST_HEADED = 60
 # Words between a denial and the feature that it denies: "no built-in Wi-Fi".
 DENIED_OVER = 2
+# A first word in capitals that is no abbreviation, and so many words behind it that are not.
+SHORTEST_SHOUT, LISTENED = 5, 4
 _PLUS = re.compile(r"\s*[+]\s")
 
 
 def find_brand(page: Page, title: FieldReading) -> Candidate | None:
     """The maker: the known one that the title begins with, the first known one in it, or an unknown
-    one where makers stand."""
+    one where makers stand or written as makers write themselves."""
     definition = page.plan.roles.get("brand")
     first = title.segments[0] if title.segments else None
     if definition is None or first is None:
@@ -51,10 +53,10 @@ def find_brand(page: Page, title: FieldReading) -> Candidate | None:
         opening = begin == 0
         certain = opening or (len(compact) >= SHORTEST_NAME and not raw.islower())
         if certain and stop < title.whole and not _other(title, start, stop):
-            # One spelling for both, and one that both of them say.
-            name = brands.names[compact].replace(" and ", " & ")
+            name = brand_value(brands.names, compact)
             confidence = CERTAIN if opening else LIKELY
-            return Candidate(definition, name, title.name, start, stop, confidence)
+            if name is not None:
+                return Candidate(definition, name, title.name, start, stop, confidence)
     return _unknown_brand(page, title, words, definition)
 
 
@@ -66,14 +68,40 @@ def _other(title: FieldReading, start: int, stop: int) -> bool:
 def _unknown_brand(
     page: Page, title: FieldReading, words: Sequence[Word], definition: PropertyDef
 ) -> Candidate | None:
-    if len(words) < 2 or words[1].word not in page.corpus.brands.contexts:
+    if len(words) < 2:
         return None
     word = words[0]
+    if words[1].word not in page.corpus.brands.contexts and not _shouted(title, words):
+        return None
     common = word.word in colors() or word.word in descriptors() or word.word in stops()
     raw = title.text[word.start : word.end]
     if common or is_code_like(word.word) or raw.islower() or word.word in page.types:
         return None
     return Candidate(definition, word.word, title.name, word.start, word.end, WEAK)
+
+
+def code_value(raw: str) -> str:
+    """A model code without stray blanks beside its dashes."""
+    return _DASH_GAPS.sub(r"\1", fold_value(raw))
+
+
+def designation_value(raw: str) -> str:
+    """R-32 as r32."""
+    return "".join(c for c in fold_value(raw) if c not in " -")
+
+
+def brand_value(names: Mapping[str, str], compact: str) -> str | None:
+    """The usual spelling of a known maker, one that the text's own spelling says too."""
+    known = names.get(compact)
+    return None if known is None else known.replace(" and ", " & ")
+
+
+def _shouted(title: FieldReading, words: Sequence[Word]) -> bool:
+    """The title begins with one long word in capitals and goes on otherwise: "ZEPHYRA Desk Fan"."""
+    first, *others = (title.text[w.start : w.end] for w in words[: LISTENED + 1])
+    loud = first.isalpha() and first.isupper() and len(first) >= SHORTEST_SHOUT
+    quiet = not any(raw.isupper() and raw.isalpha() and len(raw) > 1 for raw in others)
+    return loud and quiet and words[0].word not in functions()
 
 
 def find_models(page: Page, reading: FieldReading) -> Iterator[Candidate]:
@@ -82,7 +110,7 @@ def find_models(page: Page, reading: FieldReading) -> Iterator[Candidate]:
     if definition is None or not reading.title:
         return
     for start, end in find_codes(reading, page.corpus.habits, page.brand):
-        value = _DASH_GAPS.sub(r"\1", fold_value(reading.text[start:end]))
+        value = code_value(reading.text[start:end])
         yield Candidate(definition, value, reading.name, start, end, SURE)
 
 
@@ -91,7 +119,7 @@ def find_designations(page: Page, reading: FieldReading) -> Iterator[Candidate]:
     for name, start, end in find_standards(reading.text):
         definition = page.plan.standards.get(name)
         if definition is not None and end < reading.whole:
-            value = "".join(c for c in fold_value(reading.text[start:end]) if c not in " -")
+            value = designation_value(reading.text[start:end])
             yield Candidate(definition, value, reading.name, start, end, CERTAIN)
 
 
@@ -163,11 +191,11 @@ def _features(
         if end >= reading.whole:
             continue
         zone = guarded(reading.zones, start, end)
-        # A denial of something else in between ("no timer, Wi-Fi") is none of this.
-        near = zone is not None and len(split(reading.text[zone.start : start])) <= DENIED_OVER
-        denied = zone is not None and zone.guard == "negation" and not zone.behind and near
-        if zone is not None and denied and zone.word < start:
-            start = zone.word
+        denied = zone is not None and zone.guard == "negation" and not zone.behind
+        if zone is not None and denied:
+            # A denial of something else in between ("no timer, Wi-Fi") is none of this.
+            denied = len(split(reading.text[zone.start : start])) <= DENIED_OVER
+            start = min(start, zone.word) if denied else start
         sureness = SURE * (IN_PROSE if segment.kind == "sentence" else 1)
         yield Candidate(
             match.payload, not denied, reading.name, start, end, sureness, guarded=denied
@@ -241,18 +269,20 @@ def _series_ends(words: Sequence[Word], last: int, reading: FieldReading) -> int
 
 
 def _kind_begins(page: Page, words: Sequence[Word], head: int, reading: FieldReading) -> int:
-    """Where the words before a head begin: those known, else all that the segment has, if few."""
+    """Where the words before a head begin: those known, else all that the segment has behind its
+    last "with" or "and", if few."""
     begin = max(0, head - LONGEST_KIND)
     for match in page.plan.values.find(words[begin:head], reading.text):
         if begin + match.last == head:
             return begin + match.first
-    few = head <= LONGEST_KIND and reading.title
-    plain = few and all(
-        w.quantity is None and w.word not in stops() and w.word not in colors()
-        for w in words[:head]
-    )
+    breaks = (k for k in range(head - 1, -1, -1) if words[k].word in stops())
+    begin = next(breaks, -1) + 1
+    few = head - begin <= LONGEST_KIND and reading.title
+    # Behind a "with" lower-case words are prose: "the one that you wanted".
+    few = few and (begin == 0 or begin == head or not reading.text[words[begin].start].islower())
+    plain = few and all(w.quantity is None and w.word not in colors() for w in words[begin:head])
     whole = head == len(words) - 1
-    return 0 if few and plain and whole else head
+    return begin if few and plain and whole else head
 
 
 def _options(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
@@ -22,7 +22,6 @@ GUARDS: tuple[Guard, ...] = ("negation", "compatibility", "comparison", "bundle"
 _DENIED_WORDS = 3
 # Segments of a list that a "for" holds together.
 LONGEST_LIST = 12
-NEAREST = 32
 _WORD = re.compile(r"[^\W_]+")
 # "Model No. 24H" numbers something; it denies nothing.
 _NUMBER_SIGN = re.compile(r"no\s?[.:]", re.IGNORECASE)
@@ -33,7 +32,8 @@ class Zone:
     """``text[start:end]`` is under a guard; the guard word itself begins at ``word``.
 
     ``behind``: the guard word follows ("BPA-free"). It may be part of a name ("Wind-Free"), so it
-    guards only what ends before it.
+    guards only what ends before it. ``outer``: the nearest zone before this one that ends later, by
+    its place among the zones of the field; -1 where there is none.
     """
 
     word: int
@@ -41,6 +41,7 @@ class Zone:
     end: int
     guard: Guard
     behind: bool = False
+    outer: int = -1
 
 
 def zones(text: str, segments: Sequence[Segment]) -> tuple[Zone, ...]:
@@ -59,17 +60,32 @@ def zones(text: str, segments: Sequence[Segment]) -> tuple[Zone, ...]:
         for match in _after().finditer(text, segment.start, segment.end):
             start, end = match.span("what")
             found.append(Zone(end, start, end, "negation", behind=True))
-    return tuple(sorted(found, key=_start))
+    return tuple(_linked(found))
 
 
 def guarded(zones: Sequence[Zone], start: int, end: int) -> Zone | None:
-    """The nearest zone that covers any of [start, end). ``zones`` are in order."""
-    k = bisect_left(zones, end, key=_start)
-    # A zone reaches over a few words or to the end of its segment: the nearest ones are enough.
-    for zone in reversed(zones[max(0, k - NEAREST) : k]):
-        if start < zone.end and not (zone.behind and end > zone.end):
+    """The nearest zone that covers any of [start, end). ``zones`` are those of a field."""
+    k = bisect_left(zones, end, key=_start) - 1
+    while k >= 0:
+        zone = zones[k]
+        if start >= zone.end:
+            k = zone.outer
+        elif zone.behind and end > zone.end:
+            k -= 1
+        else:
             return zone
     return None
+
+
+def _linked(found: Sequence[Zone]) -> list[Zone]:
+    """Zones in order, each with its outer one, so that no search walks over all of them."""
+    linked: list[Zone] = []
+    for zone in sorted(found, key=_start):
+        outer = len(linked) - 1
+        while outer >= 0 and linked[outer].end <= zone.end:
+            outer = linked[outer].outer
+        linked.append(replace(zone, outer=outer))
+    return linked
 
 
 def _start(zone: Zone) -> int:

@@ -14,10 +14,11 @@ from moonshelf.graph.builtin.codes import CodeHabits, code_units
 from moonshelf.graph.builtin.domains import with_domains
 from moonshelf.graph.builtin.headings import induce_headings
 from moonshelf.graph.builtin.knowledge import Knowledge
+from moonshelf.graph.builtin.marks import decimal_mark
 from moonshelf.graph.builtin.measured import measured
 from moonshelf.graph.builtin.measures import usual_readings
 from moonshelf.graph.builtin.naming import Names
-from moonshelf.graph.builtin.numbers import Mark, decimal_mark
+from moonshelf.graph.builtin.numbers import Sign
 from moonshelf.graph.builtin.phrases import Phrases
 from moonshelf.graph.builtin.reading import is_title, read_document, read_field
 from moonshelf.graph.builtin.survey import Survey, Tally, maker_of
@@ -59,9 +60,9 @@ def induce(documents: Sequence[Document], progress: Progress | None = None) -> K
     return with_domains(_knowledge(survey, kinds, habits, mark, headings, least), documents)
 
 
-def corpus_mark(documents: Iterable[Document]) -> Mark | None:
+def corpus_mark(documents: Iterable[Document]) -> Sign | None:
     """The decimal mark that nearly all documents with evidence use."""
-    seen: Counter[Mark] = Counter()
+    seen: Counter[Sign] = Counter()
     for document in documents:
         seen.update(mark for _, text in document.fields if (mark := decimal_mark(text)))
     for mark, count in seen.items():
@@ -75,7 +76,7 @@ def kind_phrases(kinds: Iterable[Kind]) -> Phrases[str]:
     return Phrases((wording, kind.name) for kind in kinds for wording in kind.wordings)
 
 
-def _titles(documents: Iterable[Document], mark: Mark | None) -> Iterable[Title]:
+def _titles(documents: Iterable[Document], mark: Sign | None) -> Iterable[Title]:
     for document in documents:
         for k, (name, text) in enumerate(document.fields):
             if is_title(document, k):
@@ -88,7 +89,7 @@ def _surveyed(
     brands: Brands,
     kinds: Sequence[Kind],
     units: frozenset[tuple[str, str]],
-    mark: Mark | None,
+    mark: Sign | None,
     headings: frozenset[str],
     progress: Progress,
 ) -> Survey:
@@ -123,7 +124,7 @@ def _knowledge(
     survey: Survey,
     kinds: Sequence[Kind],
     habits: CodeHabits,
-    mark: Mark | None,
+    mark: Sign | None,
     headings: frozenset[str],
     least: int,
 ) -> Knowledge:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import cached_property
-from typing import Literal
 
 from moonshelf.config import Config
+from moonshelf.graph.builtin.numbers import Sign
 from moonshelf.graph.ontology import ClassDef, PropertyDef
 
-VERSION = 1
+VERSION = 2
 """Of the rules: another one finds other facts in the same text."""
 
 
@@ -38,7 +38,7 @@ class Knowledge(Config):
 
     version: int = VERSION
     documents: int = 0
-    mark: Literal[".", ","] | None = None
+    mark: Sign | None = None
     classes: tuple[ClassDef, ...] = ()
     properties: tuple[PropertyDef, ...] = ()
     support: tuple[tuple[str, int], ...] = ()

@@ -2,7 +2,7 @@
 
 "1,500" is fifteen hundred in one shop and one and a half in another. It is read only where the
 text says which mark its author uses for decimals; otherwise its value is None: abstaining beats
-guessing.
+guessing. So with a plain blank: "12 000" is one number, but "1 500" may be two ("Note 12 128 GB").
 """
 
 from __future__ import annotations
@@ -12,9 +12,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from moonshelf.graph.builtin.patterns import patterns
+from moonshelf.graph.builtin.written_units import unit_at
 from moonshelf.graph.units.convert import plain
 
-Mark = Literal[".", ","]
+Sign = Literal[".", ","]
+Mark = Literal[".", ",", "?"]
+UNSURE: Mark = "?"
+"""The document and the corpus use different marks: nothing is decided by either."""
 VULGAR = {
     "½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅖": (2, 5),
     "⅗": (3, 5), "⅘": (4, 5), "⅙": (1, 6), "⅚": (5, 6), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8),
@@ -23,20 +28,31 @@ VULGAR = {
 _DENOMINATORS = {2, 3, 4, 5, 6, 8, 10, 12, 16, 32, 64}
 _VULGARS = "".join(VULGAR)
 _SPACES = "'’\u00a0\u202f\u2009"
-_SPACED = re.compile(f"[{_SPACES}]")
+_SPACED = re.compile(f"[{_SPACES} ]")
 # Digits with marks inside; a group set apart by a thin blank has exactly three.
-PLAIN = rf"(?:\d{{1,12}}(?:[.,٫٬]\d{{1,12}}|[{_SPACES}]\d{{3}}(?!\d))*|\.\d{{1,9}})"
+PLAIN = rf"(?:\d+(?:[.,٫٬]\d+|[{_SPACES}]\d{{3}}(?!\d))*|\.\d+)"
 NUMERAL = re.compile(
-    rf"(?P<plain>{PLAIN})(?:(?P<mixed>[ \u00a0-]\d{{1,2}}[/⁄]\d{{1,2}}(?![\d/]))"
-    rf"|(?P<over>[/⁄]\d{{1,2}}(?![\d/]))|(?P<vulgar>[ \u00a0]?[{_VULGARS}]))?"
+    rf"(?<!\d)(?P<plain>{PLAIN})(?:(?P<mixed>[ \u00a0-]\d{{1,2}}[/⁄]\d{{1,2}}(?![\d/]))"
+    rf"|(?P<over>[/⁄]\d{{1,2}}(?![\d/]))|(?P<vulgar>[ \u00a0]?[{_VULGARS}])"
+    rf"|(?P<groups>(?: \d{{3}}(?!\d))+(?:[.,]\d+)?))?"
     rf"|(?P<alone>[{_VULGARS}])"
 )
-_TOKEN = re.compile(rf"(?<![\d.,]){PLAIN}")
+# More digits are a code of goods, or no number of this world.
+_LONGEST_RUN, _MOST_DIGITS = 12, 30
+_RUN = re.compile(r"\d+")
 _GROUPS = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
 _LETTERS = re.compile(r"[A-Za-z]+")
 _INDIAN = re.compile(r"\d{1,2}(?:,\d{2})+,\d{3}")
-# What stands behind a number that is measured; a bare "36,38" may be two sizes.
-_UNIT_FOLLOWS = re.compile(r"[ \u00a0]?[^\W\d_]|[ \u00a0]?[\"″”%°º'′]")
+# No number of its own begins so: "12 000".
+_ZERO_LED = re.compile(r" 0")
+# The number before belongs to a size or is a share: "Size 10 200 x 300 mm", "5 100% cotton".
+_GOES_ON = re.compile(r"\s?[x×*/⁄%]")
+_GROUPED_BEHIND = re.compile(r"\s?(?:[-‐‑–—~]|to)\s?\d{1,3} 0\d\d(?!\d)")
+_GROUPED_BEFORE = re.compile(r"(?<!\d)\d{1,3} 0\d\d\s?(?:[-‐‑–—~]|to)\s?$")
+_BEGINS = re.compile(r"(?:^|[:=(\[,;|\n])\s?$")
+_LOOK_BACK = 24
+# "2 500 ml" may be two of them.
+_PACKED = {"volume", "mass"}
 WORDS = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
     "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "single": 1, "dual": 2, "double": 2,
@@ -51,8 +67,9 @@ def read(raw: str, mark: Mark | None = None) -> Decimal | None:
         raw: e.g. ``1,500``.
         mark: the author's decimal mark, where it is known.
     """
-    if raw.isdigit():
-        return Decimal(int(raw))
+    runs = [len(run) for run in _RUN.findall(raw)]
+    if max(runs, default=0) > _LONGEST_RUN or sum(runs) > _MOST_DIGITS:
+        return None
     raw = _SPACED.sub("", raw)
     if "٫" in raw or "٬" in raw:
         # Arabic has a mark of its own for each.
@@ -70,7 +87,7 @@ def read(raw: str, mark: Mark | None = None) -> Decimal | None:
     whole, _, rest = raw.partition(sign)
     if len(rest) != 3 or whole in ("", "0") or len(whole) > 3 or mark == sign:
         return _decimal(f"{whole or 0}.{rest}")
-    return None if mark is None else _decimal(whole + rest)
+    return None if mark in (None, UNSURE) else _decimal(whole + rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +111,8 @@ def number_of(match: re.Match[str], mark: Mark | None = None) -> Number:
     start = match.start()
     if match["alone"]:
         return Number(start, match.end(), _ratio(*VULGAR[match["alone"]]), True)
+    if match["groups"] and _is_one(match, mark):
+        return _grouped(match, mark)
     number = read(match["plain"], mark)
     if match["vulgar"] and number is not None:
         return Number(start, match.end(), number + _ratio(*VULGAR[match["vulgar"][-1]]), True)
@@ -104,6 +123,45 @@ def number_of(match: re.Match[str], mark: Mark | None = None) -> Number:
         return Number(start, match.end(), number + ratio, True)
     fraction = number is not None and number != number.to_integral_value()
     return Number(start, match.end("plain"), number, fraction)
+
+
+def code_end(match: re.Match[str]) -> int:
+    """Where reading goes on if the match of ``NUMERAL`` begins within a word ("S21 128 GB")."""
+    parted = match["groups"] and not _ZERO_LED.search(match["groups"])
+    return match.end("plain") if parted else match.end()
+
+
+def _is_one(match: re.Match[str], mark: Mark | None) -> bool:
+    """Whether digits that plain blanks part are one number, or may be."""
+    begins, groups = match["plain"], match["groups"]
+    if not begins.isdigit() or len(begins) > 3 or int(begins) == 0:
+        return False
+    if _ZERO_LED.search(groups):
+        return True
+    text, start = match.string, match.start()
+    if _GOES_ON.match(text, match.end()):
+        return False
+    # Who writes decimals with a dot groups by commas: the first number ends what stands before it.
+    if mark == "." and not _BEGINS.search(text, max(0, start - 2), start):
+        return False
+    return not patterns().pack_of.search(text, max(0, start - _LOOK_BACK), start)
+
+
+def _grouped(match: re.Match[str], mark: Mark | None) -> Number:
+    """Thousands set apart by plain blanks; the value is None where they may be two numbers."""
+    text, start, end = match.string, match.start(), match.end()
+    digits, _, decimals = match[0].replace(",", ".").partition(".")
+    value = read(_SPACED.sub("", digits) + ("." + decimals if decimals else ""), ".")
+    beside = _GROUPED_BEHIND.match(text, end) or _GROUPED_BEFORE.search(
+        text, max(0, start - _LOOK_BACK), start
+    )
+    if not beside and not _ZERO_LED.search(match["groups"]):
+        unit = unit_at(text, end, value or Decimal(0))
+        packed = unit is None or any(u.dimension in _PACKED for u in unit.readings)
+        if mark != "," or packed or len(decimals) == 3:
+            value = None
+    fraction = value is not None and value != value.to_integral_value()
+    return Number(start, end, value, fraction)
 
 
 def _written_ratio(match: re.Match[str]) -> Decimal | None:
@@ -121,18 +179,6 @@ def _written_ratio(match: re.Match[str]) -> Decimal | None:
     return _ratio(int(above), int(below))
 
 
-def decimal_mark(text: str) -> Mark | None:
-    """The decimal mark that ``text`` gives evidence of; None for none, or for both."""
-    seen: set[Mark] = set()
-    for match in _TOKEN.finditer(text):
-        found = _evidence(match[0], text, match.end())
-        if found:
-            seen.add(found)
-            if len(seen) > 1:
-                return None
-    return next(iter(seen), None)
-
-
 def readings(text: str) -> list[Decimal]:
     """Every number that some reader could see in ``text``, sorted, without repetition.
 
@@ -141,36 +187,25 @@ def readings(text: str) -> list[Decimal]:
     """
     found: set[Decimal] = set()
     for match in NUMERAL.finditer(text):
-        numbers = {number_of(match, mark).value for mark in (".", ",")}
-        if match["over"] or match["mixed"]:
-            parts = re.split("[ \u00a0/⁄-]+", match[0])
-            if _written_ratio(match) is None or match["over"]:
-                numbers |= {read(part, mark) for part in parts if part for mark in (".", ",")}
-        found.update(plain(number) for number in numbers if number is not None)
+        found.update(plain(number) for number in _seen(match) if number is not None)
     for match in _LETTERS.finditer(text):
         if match[0].lower() in WORDS:
             found.add(Decimal(WORDS[match[0].lower()]))
     return sorted(found)
 
 
-def _evidence(raw: str, text: str, end: int) -> Mark | None:
-    dots, commas = raw.count("."), raw.count(",")
-    if dots and commas:
-        if _both(raw) is None:
-            return None
-        return "." if raw.rfind(".") > raw.rfind(",") else ","
-    if _INDIAN.fullmatch(raw):
-        return "."
-    if dots + commas > 1 and _GROUPS.fullmatch(raw):
-        return "," if dots else "."
-    if dots + commas != 1:
-        return None
-    whole, _, rest = raw.partition("." if dots else ",")
-    if len(rest) == 3 and whole not in ("", "0"):
-        return None
-    if dots:
-        return "."
-    return "," if _UNIT_FOLLOWS.match(text, end) else None
+def _seen(match: re.Match[str]) -> set[Decimal | None]:
+    """The numbers that some reader could see in one match of ``NUMERAL``."""
+    marks: tuple[Mark, Mark] = (".", ",")
+    if match["groups"]:
+        whole = [match[0].replace(" ", "")] if _is_one(match, None) else []
+        parts = [] if _ZERO_LED.search(match["groups"]) and whole else match[0].split(" ")
+        return {read(one, mark) for one in (*whole, *parts) for mark in marks}
+    numbers = {number_of(match, mark).value for mark in marks}
+    if match["over"] or (match["mixed"] and _written_ratio(match) is None):
+        parts = re.split("[ \u00a0/⁄-]+", match[0])
+        numbers |= {read(part, mark) for part in parts if part for mark in marks}
+    return numbers
 
 
 def _both(raw: str) -> Decimal | None:

@@ -24,6 +24,7 @@ class Patterns:
     unit_before: re.Pattern[str]
     money_before: re.Pattern[str]
     money_after: re.Pattern[str]
+    version: re.Pattern[str]
 
 
 @cache
@@ -46,6 +47,9 @@ def patterns() -> Patterns:
         ),
         money_before=_compiled(rf"(?:(?<![^\W_])(?:{currencies})|[₹$€£¥])[\s.]{{0,2}}$"),
         money_after=_compiled(rf"\s?(?:{alternatives(words('money', 'after'))})(?![^\W_])"),
+        version=_compiled(
+            rf"(?<![^\W_])(?:{alternatives(words('versions', 'before'))})[\s.:]{{0,2}}$"
+        ),
     )
 
 

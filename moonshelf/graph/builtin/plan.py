@@ -46,6 +46,7 @@ class Plan:
         standards: designations by their property's name.
         keys: words of a key -> property.
         values: phrases of open vocabularies -> property.
+        names: name -> property.
     """
 
     measures: Mapping[str, tuple[Measure, ...]]
@@ -58,12 +59,22 @@ class Plan:
     standards: Mapping[str, PropertyDef]
     keys: Mapping[Phrase, PropertyDef]
     values: Phrases[PropertyDef]
+    names: Mapping[str, PropertyDef]
+
+    def named(self, name: str) -> PropertyDef | None:
+        """The property of that name; else the one that a key of these words means."""
+        words = split(name.replace("_", " "))
+        return self.names.get(name) or self.keys.get(words) or self._usual(words)
 
     def key(self, words: Phrase) -> PropertyDef | None:
         """The property that a key names, by all of its words or by the last ones."""
         for size in range(min(len(words), 4), 0, -1):
             if found := self.keys.get(words[-size:]):
                 return found
+        return self._usual(words)
+
+    def _usual(self, words: Phrase) -> PropertyDef | None:
+        """The property that every shop's word for it means: "colour"."""
         usual = key_names().get(words)
         return self.keys.get(split(usual.replace("_", " "))) if usual else None
 
@@ -98,6 +109,7 @@ def plan_of(slice_: Sequence[PropertyDef], knowledge: Knowledge) -> Plan:
         values=Phrases(
             (split(phrase), p) for p in strings for phrase in vocabularies.get(p.name, ())
         ),
+        names={p.name: p for p in slice_},
     )
 
 

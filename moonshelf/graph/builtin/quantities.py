@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from moonshelf.graph.builtin.lexicon import words
-from moonshelf.graph.builtin.numbers import NUMERAL, Mark, decimal_mark, number_of, readings
+from moonshelf.graph.builtin.marks import decimal_mark
+from moonshelf.graph.builtin.numbers import NUMERAL, Mark, code_end, number_of, readings
 from moonshelf.graph.builtin.patterns import patterns
 from moonshelf.graph.builtin.quantity import Quantity, quantity_of
 from moonshelf.graph.builtin.sizes import labelled_size, size_at
@@ -27,9 +28,16 @@ _SMALL = {
     "minute": ("second", 60),
 }
 _BLANK = r"[^\S\r\n]"
-_DASH = re.compile(rf"{_BLANK}?[-‐‑–—~]{_BLANK}?(?=[\d.½⅓⅔¼¾])|{_BLANK}(?:to|bis){_BLANK}(?=[\d.])")
-_AND = re.compile(rf"{_BLANK}(?:and|to){_BLANK}(?=[\d.])")
-_BETWEEN = re.compile(rf"\b(?:between|from){_BLANK}$", re.IGNORECASE)
+_MINUS = "-−–"
+_SIGN = f"[{_MINUS}+]"
+# The last three digits of a number whose thousands stand before a blank.
+_REST = re.compile(r"\d 0\d\d(?!\d)")
+_DASH = re.compile(
+    rf"{_BLANK}?(?:[-‐‑–—~]|\.{{2,3}}|…){_BLANK}?(?={_SIGN}?[\d.½⅓⅔¼¾])"
+    rf"|{_BLANK}(?:to|bis){_BLANK}(?={_SIGN}?[\d.])|{_BLANK}?/{_BLANK}?(?=\+[\d.])"
+)
+_AND = re.compile(rf"{_BLANK}(?:and|to){_BLANK}(?={_SIGN}?[\d.])")
+_BETWEEN = re.compile(rf"\b(?:between|from){_BLANK}{_SIGN}?$", re.IGNORECASE)
 _PLUS_MINUS = re.compile(rf"{_BLANK}?(?:±|\+{_BLANK}?/?{_BLANK}?[-−]){_BLANK}?(?=[\d.])")
 _SMALL_PART = re.compile(rf"\.?{_BLANK}?[,-]?{_BLANK}?(?:and{_BLANK})?(?=[\d½⅓⅔¼¾])")
 _MODES = re.compile(rf"{_BLANK}?-?{_BLANK}?in{_BLANK}?-?{_BLANK}?(?:1|one)\b", re.IGNORECASE)
@@ -84,27 +92,28 @@ def amounts(text: str, unit: str) -> list[Decimal]:
 
 
 def _scan(text: str, mark: Mark | None) -> Iterator[Quantity]:
-    place = 0
+    place = done = 0
     while match := NUMERAL.search(text, place):
         start = match.start()
         before = text[start - 1] if start else " "
         if (before.isalnum() or before == "_") and not match["alone"]:
             if (labelled := labelled_size(text, start, mark)) is None:
-                place = _word_end(text, match.end())
+                place = _word_end(text, code_end(match))
                 continue
-            yield from labelled
-            place = max(match.end(), labelled[-1].end)
-            continue
-        found, place = _read(text, match, mark, place)
+            found, place = labelled, max(match.end(), labelled[-1].end)
+        else:
+            found, place = _read(text, match, mark, done)
         yield from found
+        done = place if found else done
 
 
 def _read(
     text: str, match: re.Match[str], mark: Mark | None, done: int
 ) -> tuple[list[Quantity], int]:
-    """Quantities that begin with this number, and where to go on. ``done``: read up to here."""
+    """Quantities that begin with this number, and where to go on. ``done``: the last one ends."""
     number = number_of(match, mark)
-    if number.value is None:
+    rest = number.start > 1 and _REST.match(text, number.start - 2)
+    if rest or number.value is None:
         return [], _word_end(text, number.end)
     start, end, value = number.start, number.end, number.value
     led = _word_before(text, start)
@@ -116,10 +125,13 @@ def _read(
     term = term_at(text, start, mark)
     if term is None:
         return [], end
+    ends = _ends(text, term, mark)
+    if ends is not None and ends.undecided:
+        return [], ends.last.end
     found = (
         (_unit_first(text, term, done) if led else [])
         or size_at(text, term, mark)
-        or _range(text, term, mark)
+        or _range(text, term, ends, mark)
         or _single(text, term, mark)
     )
     if found:
@@ -136,6 +148,8 @@ def _read(
 def _word_before(text: str, start: int) -> bool:
     """Whether a word or a currency sign stands before: most numbers need not look back."""
     before = text[max(0, start - 4) : start].rstrip(" \t\u00a0:(=-.<>≤≥")
+    if before[-1:].isdigit():
+        return before[-2:-1].isalpha()  # SEER2
     return bool(before) and (before[-1].isalpha() or before[-1] in "₹$€£¥")
 
 
@@ -191,26 +205,58 @@ def _unit_first(text: str, term: Term, done: int) -> list[Quantity]:
     return [Quantity(start, end, term.number, None, unit.name, found[1], names)]
 
 
-def _range(text: str, term: Term, mark: Mark | None) -> list[Quantity]:
+def _range(text: str, term: Term, ends: _Ends | None, mark: Mark | None) -> list[Quantity]:
     """Ranges: "16-30 °C", "16 to 30", "between 16 and 30", "24 ± 2 °C" with the unit at the end."""
     if not term.readings and (link := _PLUS_MINUS.match(text, term.end)):
         off = term_at(text, link.end(), mark)
         if off and off.readings:
             whole = replace(term, readings=off.readings, written=off.written, end=off.end)
             return [replace(quantity_of(whole), tolerance=off.number)]
+    if ends is None or ends.high <= ends.low:
+        return []
+    last = with_axis(text, ends.last)
+    return [replace(quantity_of(last), start=ends.start, low=ends.low, high=ends.high)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """Two linked numbers. ``undecided``: they have signs and make no range."""
+
+    start: int
+    low: Decimal
+    high: Decimal
+    last: Term
+    undecided: bool
+
+
+def _ends(text: str, term: Term, mark: Mark | None) -> _Ends | None:
+    """What this term and the next are the ends of, signs included: "-20...+50 °C"."""
     link = _DASH.match(text, term.end)
     if link is None and _BETWEEN.search(text, max(0, term.start - _LOOK_BACK), term.start):
         link = _AND.match(text, term.end)
-    other = term_at(text, link.end(), mark) if link else None
-    if other is None or not other.readings or other.number <= term.number:
-        return []
-    if _MODES.match(text, other.end):
-        return []
-    shared = tuple(u for u in other.readings if not term.readings or term.of(u.dimension) is u)
+    if link is None:
+        return None
+    sign = text[link.end()] if text[link.end()] in f"{_MINUS}+" else ""
+    last = term_at(text, link.end() + len(sign), mark)
+    if last is None or not last.readings or _MODES.match(text, last.end):
+        return None
+    shared = tuple(u for u in last.readings if not term.readings or term.of(u.dimension) is u)
     if not shared:
-        return []
-    other = with_axis(text, replace(other, readings=shared))
-    return [replace(quantity_of(other), start=term.start, low=term.number, high=other.number)]
+        return None
+    minus = _has_minus(text, term.start)
+    below = minus and any(u.dimension in _SIGNED for u in shared)
+    low, start = (-term.number, term.start - 1) if below else (term.number, term.start)
+    high = -last.number if sign and sign in _MINUS else last.number
+    # "-20 -10 °C": the dash may be the minus of the second or the link.
+    doubtful = below and link[0][0].isspace() and link[0][-1] in _MINUS
+    undecided = doubtful or (high <= low and bool(minus or sign))
+    return _Ends(start, low, high, replace(last, readings=shared), undecided)
+
+
+def _has_minus(text: str, start: int) -> bool:
+    if not start or text[start - 1] not in _MINUS:
+        return False
+    return start < 2 or text[start - 2] in " \t(,:;/~"
 
 
 def _finish(text: str, found: Quantity, led: bool) -> Quantity:
@@ -220,10 +266,8 @@ def _finish(text: str, found: Quantity, led: bool) -> Quantity:
     if before == "±":
         return replace(found, start=start - 1, low=-found.low, high=found.low)
     signed = any(registry().unit(u).dimension in _SIGNED for u in found.readings)
-    if signed and before in ("-", "−", "–") and (start < 2 or text[start - 2] in " \t(,:;/~"):
+    if signed and found.high is None and _has_minus(text, start):
         found = replace(found, start=start - 1, low=-found.low)
-        if found.high is not None and found.high < found.low:
-            found = replace(found, low=found.high, high=found.low)
     if led and found.high is None and found.group is None:
         back = patterns().bound.search(text, max(0, start - _LOOK_BACK), start)
         if back:

@@ -13,7 +13,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from moonshelf.graph.builtin.guards import Zone, zones
-from moonshelf.graph.builtin.numbers import Mark, decimal_mark
+from moonshelf.graph.builtin.marks import decimal_mark
+from moonshelf.graph.builtin.numbers import UNSURE, Mark
 from moonshelf.graph.builtin.quantities import quantities
 from moonshelf.graph.builtin.quantity import Quantity
 from moonshelf.graph.builtin.segments import LONGEST_TITLE, Segment, cut_at, segments
@@ -74,12 +75,13 @@ def read_document(
 
     Args:
         document: the document.
-        mark: decimal mark of the corpus, for documents that do not show their own.
+        mark: decimal mark of the corpus, for documents that do not show their own; where they show
+            another, neither is trusted.
         headings: folded lines that head the lines below them.
     """
     for _, text in document.fields:
         if own := decimal_mark(text):
-            mark = own
+            mark = own if mark in (None, own) else UNSURE
             break
     return tuple(
         read_field(name, text, is_title(document, k), mark, headings)

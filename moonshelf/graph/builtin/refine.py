@@ -15,7 +15,6 @@ from moonshelf.graph.schema.similarity import BOOLEAN_NAMES_ALIKE, NAMES_ALIKE, 
 
 # A property holds several values where so many of its documents state several.
 SEVERAL_SHARE, SEVERAL_LEAST = 0.05, 3
-# Values of two properties are the same so often before a merge is asked for.
 
 
 def refinements(knowledge: Knowledge, ontology: Ontology, usage: Mapping[str, Usage]) -> list[Edit]:
@@ -35,11 +34,13 @@ def _missing(knowledge: Knowledge, ontology: Ontology) -> Iterator[Edit]:
         if element.name not in known and ontology.present(element.name) not in known:
             yield AddClass(element=element, reason="titles of the corpus name it")
     support = dict(knowledge.support)
+    taught = "labels taught the tagger this property"
     names = {p.name for p in ontology.properties}
     for element in knowledge.properties:
         if element.name not in names and ontology.present(element.name) not in names:
-            seen = support.get(element.name, 0)
-            yield AddProperty(element=element, reason=f"{seen} studied documents state it")
+            seen = support.get(element.name)
+            reason = taught if seen is None else f"{seen} studied documents state it"
+            yield AddProperty(element=element, reason=reason)
 
 
 def _several(ontology: Ontology, usage: Mapping[str, Usage]) -> Iterator[Edit]:

@@ -23,7 +23,7 @@ _TITLE_MARKS = re.compile(
 )
 _LINE_MARKS = re.compile(rf"[\n\r]+|{_MARKUP}|[•●▪►✓✔·]|(?<=\s)\*(?=\s)")
 # No end: "lbs. x 3", "No. 5", "in. wide".
-_SENTENCE_ENDS = re.compile(r"(?:(?<=[^\W\d_]{3})|(?<=[\d)\]\"”%]))[.!?]+\s+(?![a-z\d×])|[;]\s+")
+_SENTENCE_ENDS = re.compile(r"(?:(?<=[^\W\d_]{3})|(?<=[\d)\]\"”%]))[.!?]+\s+(?![a-z\d×\s])|[;]\s+")
 _LONGEST_KEY = 40
 _KEY = re.compile(
     rf"(?:^|(?<=[;,|.])\s*)(?P<key>[^\W\d_](?:[^\W_]|[ /()&'’.-]){{1,{_LONGEST_KEY}}}?)"

@@ -52,6 +52,7 @@ class Tally:
         brands: of which makers.
         whole: documents in which it fills a bracket, a comma's space or a line.
         beside_name: documents in which its maker stands right before it, or a code beside it.
+        opening: documents whose title begins with it.
         raw: the ways it was written.
     """
 
@@ -59,6 +60,7 @@ class Tally:
     brands: Counter[str] = field(default_factory=Counter)
     whole: int = 0
     beside_name: int = 0
+    opening: int = 0
     raw: Counter[str] = field(default_factory=Counter)
 
 
@@ -271,6 +273,7 @@ class _Counting:
             if found is not None:
                 found.whole += item.whole
                 found.beside_name += item.beside_name
+                found.opening += reading.title and item.words[0].start == reading.words[0].start
 
 
 def items(

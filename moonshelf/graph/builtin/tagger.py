@@ -11,10 +11,13 @@ reader trusts it: :meth:`Tagger.open` reads nothing whose digest the manifest be
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +57,8 @@ class TaggerSettings(Config):
     least: int = Field(default=1, ge=1)
     """Features that occur less often are left out."""
     threshold: float = Field(default=0.3, ge=0, le=1)
+    trust: float = Field(default=1, gt=0, le=1)
+    """How far the labels themselves are to be trusted: 1 for a person's."""
 
 
 class Tagged(Config):
@@ -78,6 +83,23 @@ class Tagger:
         self.settings = settings
         self.models, self.lexicons, self.properties = models, lexicons, properties
         self._open: dict[str, Any] = {}
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hex digits of everything that it finds values by."""
+        known = {
+            "settings": self.settings.model_dump(mode="json"),
+            "models": {n: hashlib.sha256(data).hexdigest() for n, data in self.models.items()},
+            "lexicons": {name: lexicon.plain() for name, lexicon in self.lexicons.items()},
+            "properties": {name: list(names) for name, names in self.properties.items()},
+        }
+        data = json.dumps(known, sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(data.encode()).hexdigest()[:16]
+
+    @property
+    def taught(self) -> tuple[str, ...]:
+        """Every property that had a value in training, as it was called there."""
+        return self.properties[ALL]
 
     @classmethod
     def train(

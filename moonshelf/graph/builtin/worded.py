@@ -136,10 +136,16 @@ def _features(survey: Survey, wording: Wording, names: Names, found: Found) -> N
                     kind="feature",
                     datatype="boolean",
                     label=" ".join(best),
-                    synonyms=tuple(sorted(" ".join(p) for p in spellings)),
+                    synonyms=tuple(sorted({w for p in spellings for w in _written(p)})),
                 ),
                 _documents(spellings),
             )
+
+
+def _written(phrase: Phrase) -> tuple[str, str]:
+    """A phrase as texts write it: words have "and" for both, a text says "hot & cold"."""
+    spoken = " ".join(phrase)
+    return spoken, spoken.replace(" and ", " & ")
 
 
 def _series(wording: Wording, names: Names, least: int, found: Found) -> None:

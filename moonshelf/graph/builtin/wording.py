@@ -58,8 +58,10 @@ def wording_of(survey: Survey, least: int) -> Wording:
         if phrase in taken or tally.documents < 2 or not _is_wording(phrase):
             continue
         if _is_series(phrase, tally, survey):
-            if tally.beside_name >= NAMED * tally.documents:
+            if tally.beside_name >= NAMED * tally.documents or _stands_alone(tally):
                 found.series[phrase] = tally
+        elif phrase[-1] in found.slots or _is_name(tally, survey):
+            continue  # a kind that is too rare to be known; a shop or a maker
         elif tally.documents >= least and _stands(phrase, tally, survey):
             found.features[phrase] = tally
     return found
@@ -148,6 +150,7 @@ def _add(tally: Tally, more: Tally, whole: bool) -> None:
     tally.brands.update(more.brands)
     tally.whole += more.whole if whole else 0
     tally.beside_name += more.beside_name
+    tally.opening += more.opening
     tally.raw.update(more.raw if whole else {})
 
 
@@ -213,6 +216,20 @@ def _is_series(phrase: Phrase, tally: Tally, survey: Survey) -> bool:
     coded = any(w in survey.tails or w in survey.heads or is_code_like(w) for w in phrase)
     coded = coded or all(w in suffixes() for w in phrase)
     return _one_maker(tally, survey) and not coded and not any(w in functions() for w in phrase)
+
+
+def _is_name(tally: Tally, survey: Survey) -> bool:
+    """Part of who makes or sells it: titles begin with it, or it goes with the name of one maker.
+
+    Whatever its words say: "Home Appliances" names a shop.
+    """
+    named = _one_maker(tally, survey) and tally.beside_name >= NAMED * tally.documents
+    return named or tally.opening >= max(ALONE + 1, NAMED * tally.documents)
+
+
+def _stands_alone(tally: Tally) -> bool:
+    """It mostly fills a bracket or a comma's space, as a name that is told and not said of."""
+    return tally.whole > ALONE and 2 * tally.whole >= tally.documents
 
 
 def _stands(phrase: Phrase, tally: Tally, survey: Survey) -> bool:

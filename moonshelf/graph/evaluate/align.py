@@ -52,16 +52,23 @@ class Alignment(Config):
         return found
 
     def unread(self, claimed: Sequence[Claim]) -> int:
-        """Claims of unaligned properties; a class that is no gold property is none."""
+        """Claims that :meth:`read` leaves out: of unaligned properties, and the "no" of a feature
+        that stands for a value. A class that is no gold property is none."""
         known = {pair.induced for pair in self.pairs} | {CLASS}
-        return sum(claim.property not in known for claim in claimed)
+        values = {pair.induced for pair in self.pairs if pair.value is not None}
+        return sum(
+            claim.property not in known or (claim.property in values and "True" not in claim.keys)
+            for claim in claimed
+        )
 
 
-def align(dev: Sequence[Pair], features: bool = True) -> Alignment:
+def align(dev: Sequence[Pair], features: bool = True, opposites: bool = False) -> Alignment:
     """
     Args:
         dev: (induced claims, gold claims) a document; none of the texts that are reported on.
         features: read left-over features as values of gold properties.
+        opposites: also as the "no" of a yes/no gold property (``fixed_speed: true`` for inverter:
+            no).
     """
     weights, sizes = _weights(dev)
     induced = sorted({name for name, _ in weights})
@@ -70,7 +77,7 @@ def align(dev: Sequence[Pair], features: bool = True) -> Alignment:
     for (a, b), agreed in weights.items():
         if _dice(agreed, sizes[0][a], sizes[1][b]) >= LEAST_DICE:
             table[induced.index(a), gold.index(b)] = agreed
-    chosen, method = _assign(table)
+    chosen, method = assign(table)
     pairs = [
         Aligned(
             induced=induced[i],
@@ -82,7 +89,7 @@ def align(dev: Sequence[Pair], features: bool = True) -> Alignment:
         if table[i, j] > 0
     ]
     if features:
-        pairs += _features(dev, {pair.induced for pair in pairs})
+        pairs += _features(dev, {pair.induced for pair in pairs}, opposites)
     return Alignment(pairs=tuple(pairs), method=method)
 
 
@@ -132,13 +139,17 @@ def _agreed(mine: Sequence[Claim], theirs: Sequence[Claim]) -> float:
     return total
 
 
-def _features(dev: Sequence[Pair], taken: set[str]) -> list[Aligned]:
+def _features(dev: Sequence[Pair], taken: set[str], opposites: bool) -> list[Aligned]:
     """Left-over features, each with the one gold value whose words it stands on."""
     agreed: Counter[tuple[str, str, str]] = Counter()
     left: Counter[str] = Counter()
     right: Counter[tuple[str, str]] = Counter()
     for found, wanted in dev:
-        values = [(b.property, min(b.keys), b) for b in wanted if not b.boolean]
+        values = [
+            (b.property, min(b.keys), b)
+            for b in wanted
+            if not b.boolean or (opposites and "False" in b.keys)
+        ]
         right.update((name, key) for name, key, _ in values)
         for a in found:
             if a.boolean and "True" in a.keys and a.property not in taken:
@@ -154,7 +165,7 @@ def _features(dev: Sequence[Pair], taken: set[str]) -> list[Aligned]:
     return pairs
 
 
-def _assign(table: np.ndarray) -> tuple[list[tuple[int, int]], Literal["assignment", "greedy"]]:
+def assign(table: np.ndarray) -> tuple[list[tuple[int, int]], Literal["assignment", "greedy"]]:
     """One-to-one pairs of greatest sum; without scipy the greatest first, which may miss it."""
     try:
         from scipy.optimize import linear_sum_assignment

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 
 from pydantic import Field
@@ -16,12 +17,13 @@ from pydantic import Field
 from moonshelf.config import Config
 from moonshelf.graph.builtin.guards import guarded
 from moonshelf.graph.builtin.reading import FieldReading, read_document
-from moonshelf.graph.records import Document, Extraction, TextEvidence
+from moonshelf.graph.records import Amount, Document, Extraction, Range, TextEvidence
 from moonshelf.graph.units.registry import registry
 
 
 class Reached(Config):
-    """``reached`` of ``mentions`` overlap the words of a fact."""
+    """``reached`` of ``mentions`` overlap the words of a fact; a number with a unit must overlap
+    a fact that holds an amount, for a model code that reads like one is none."""
 
     mentions: int = 0
     reached: int = 0
@@ -33,6 +35,8 @@ class TextCoverage(Config):
 
     units: Reached
     """Numbers with a unit, as the lexer sees them; those under a guard or cut short left out."""
+    units_by_any_fact: Reached
+    """The same mentions where any fact will do: also a model code (183V) or a feature (52 °C)."""
     guarded: int
     """Numbers with a unit that are said of something else (guards) or end in an ellipsis."""
     plain_units: Reached
@@ -58,12 +62,13 @@ def text_coverage(
     tally, missed = _Tally(), []
     for document in documents:
         places = _places(found.get(document.id))
-        for field in read_document(document):
-            for raw in _count(field, places.get(field.name, []), tally):
+        for reading in read_document(document):
+            for raw in _count(reading, places.get(reading.name, _Places()), tally):
                 if len(missed) < examples:
                     missed.append(f"{document.id}: {raw}")
     return TextCoverage(
         units=tally.reached("units"),
+        units_by_any_fact=tally.reached("any"),
         guarded=tally.counts.get("guarded", [0, 0])[0],
         plain_units=tally.reached("plain"),
         counts=tally.reached("counts"),
@@ -71,6 +76,14 @@ def text_coverage(
         features=tally.reached("features"),
         missed=tuple(missed),
     )
+
+
+@dataclass
+class _Places:
+    """Where the facts of one field stand, and those of them that hold an amount."""
+
+    every: list[tuple[int, int]] = field(default_factory=list)
+    amounts: list[tuple[int, int]] = field(default_factory=list)
 
 
 class _Tally:
@@ -88,38 +101,43 @@ class _Tally:
         return Reached(mentions=mentions, reached=reached, share=share)
 
 
-def _count(field: FieldReading, places: Sequence[tuple[int, int]], tally: _Tally) -> Iterable[str]:
+def _count(reading: FieldReading, places: _Places, tally: _Tally) -> Iterable[str]:
     """Counts one field; yields the words of each unreached number with a unit."""
-    for word in field.words:
+    for word in reading.words:
         quantity = word.quantity
         if quantity is None or quantity.kind == "bare":
             continue
-        reached = _meets(quantity.start, quantity.end, places)
+        any_fact = _meets(quantity.start, quantity.end, places.every)
         if quantity.kind != "measure":
-            tally.add("counts", reached)
+            tally.add("counts", any_fact)
             continue
-        cut = quantity.end >= field.whole
-        if cut or guarded(field.zones, quantity.start, quantity.end) is not None:
-            tally.add("guarded", reached)
+        cut = quantity.end >= reading.whole
+        if cut or guarded(reading.zones, quantity.start, quantity.end) is not None:
+            tally.add("guarded", any_fact)
             continue
+        reached = _meets(quantity.start, quantity.end, places.amounts)
+        tally.add("any", any_fact)
         tally.add("units", reached)
         if not reached:
-            yield field.raw(quantity.start, quantity.end)
-    for match in plain_mentions().finditer(field.text):
-        tally.add("plain", _meets(*match.span(), places))
-    for segment, words in field.parts():
-        reached = _meets(segment.start, segment.end, places)
+            yield reading.raw(quantity.start, quantity.end)
+    for match in plain_mentions().finditer(reading.text):
+        tally.add("plain", _meets(*match.span(), places.amounts))
+    for segment, words in reading.parts():
+        reached = _meets(segment.start, segment.end, places.every)
         tally.add("segments", reached)
         if not any(word.quantity is not None for word in words):
             tally.add("features", reached)
 
 
-def _places(found: Extraction | None) -> dict[str, list[tuple[int, int]]]:
-    places: dict[str, list[tuple[int, int]]] = {}
+def _places(found: Extraction | None) -> dict[str, _Places]:
+    places: dict[str, _Places] = {}
     for fact in () if found is None else found.facts:
         if isinstance(fact.evidence, TextEvidence):
             span = fact.evidence.span
-            places.setdefault(span.field, []).append((span.start, span.end))
+            here = places.setdefault(span.field, _Places())
+            here.every.append((span.start, span.end))
+            if isinstance(fact.value, Amount | Range):
+                here.amounts.append((span.start, span.end))
     return places
 
 

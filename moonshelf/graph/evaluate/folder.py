@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from moonshelf.config import Config
-from moonshelf.errors import StoreError
+from moonshelf.errors import DataError, StoreError
+from moonshelf.graph.builtin.teach import Labels
 from moonshelf.graph.evaluate.coverage import TextCoverage, text_coverage
 from moonshelf.graph.evaluate.facts import FactScores, fact_scores
 from moonshelf.graph.evaluate.gold import GoldSet
+from moonshelf.graph.evaluate.open_schema import OpenScores, Stated, open_scores, stated
 from moonshelf.graph.evaluate.redundancy import Redundancy, redundancy
 from moonshelf.graph.evaluate.sizes import Sizes, sizes
 from moonshelf.graph.evaluate.soundness import Soundness, soundness
+from moonshelf.graph.evaluate.thresholds import fold_of
 from moonshelf.graph.manifest import ONTOLOGY, read_manifest
 from moonshelf.graph.ontology import Ontology
 from moonshelf.graph.outcome import Outcome
@@ -76,6 +79,36 @@ def evaluate_graph(
         seconds=summary["seconds"],
         costs=summary["costs"],
     )
+
+
+def evaluate_labels(graph: Path, labels: Labels) -> OpenScores:
+    """A graph whose schema was induced against a person's labels: the schema, and the values.
+
+    Half of the labelled texts pair keys with attributes, the other half is scored.
+
+    Args:
+        graph: a folder that ``graph build`` finished.
+        labels: of ``builtin.teach.read_labels``; documents without any are not judged.
+
+    Raises:
+        DataError: no label is of a document of this graph.
+    """
+    read_manifest(graph)
+    ontology = History.open(graph / ONTOLOGY).ontology()
+    halves: tuple[list[Stated], list[Stated]] = ([], [])
+    with State.open(graph, create=False) as state:
+        found = {one.document: extraction_of(one) for one in state.outcomes("done")}
+        for document in state.documents():
+            if slots := labels.get(document.id):
+                text = stated(found.get(document.id), ontology, slots)
+                halves[fold_of(document, 2)].append(text)
+    if not halves[0] or not halves[1]:
+        raise DataError(
+            "fewer than two labelled texts are in this graph",
+            where=str(graph),
+            cure="give labels under the ids of its documents",
+        )
+    return open_scores(*halves)
 
 
 def evaluate_records(

@@ -26,7 +26,7 @@ from moonshelf.graph.ontology import Ontology
 from moonshelf.graph.records import Document, Extraction
 from moonshelf.progress import Progress
 
-VERSION = 1  # raise it when the same reply gives other facts
+VERSION = 2  # raise it when the same reply gives other facts
 
 
 class LlmBackend:

@@ -2,7 +2,8 @@
 
 The ``openai`` SDK builds and sends the request. Its own retries are off: waiting is done here,
 where it is bounded and counted. Bodies are read here too, so that neither a reply nor an error page
-can be larger than the limit, and a server that drips bytes meets a deadline.
+can be larger than the limit, and a server that drips their bytes meets a deadline. Headers are read
+by the HTTP library, which bounds their size and each silence between them, not their time.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from moonshelf.errors import MoonshelfError, UsageError
 from moonshelf.graph.llm.costs import Ledger
-from moonshelf.graph.llm.replies import BadReply, Completion, completion, error_message
-from moonshelf.graph.llm.settings import LlmSettings
+from moonshelf.graph.llm.replies import BadReply, Completion, completion, error_message, shown
+from moonshelf.graph.llm.settings import OPENAI, LlmSettings
 
 if TYPE_CHECKING:
     import openai
@@ -27,6 +28,7 @@ _MOST_ERROR_BYTES = 64_000
 _FIRST_WAIT_S = 0.5
 # 4xx that another try may mend: time-out, conflict, too early, too many requests.
 _TRANSIENT = frozenset({408, 409, 425, 429})
+_DEADLINE = "moonshelf_deadline"  # of a request, where its reply finds it
 _NO_KEY = "none"  # the SDK wants a text; servers without keys ignore it
 
 
@@ -60,8 +62,7 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._settings, self._ledger, self._sleep = settings, ledger, sleep
-        name = settings.key_variable
-        self._key = os.environ.get(name, "") if name else ""
+        self._key = _key(settings.key_variable)
         self._sdk = _sdk(settings, self._key or _NO_KEY)
 
     def close(self) -> None:
@@ -87,7 +88,7 @@ class Client:
                 problem, answered = self._problem(status), True
                 wait = self._wait(status.headers, attempt)
             except (BadReply, _Silent) as error:
-                problem, answered = self._without_key(str(error)), isinstance(error, BadReply)
+                problem, answered = shown(str(error), self._key), isinstance(error, BadReply)
                 wait = self._wait({}, attempt)
             if attempt + 1 < self._settings.attempts:
                 self._sleep(wait)
@@ -112,18 +113,14 @@ class Client:
                 kind = response.headers.get("content-type", "")
         finally:
             self._ledger.count(calls=1, seconds=time.monotonic() - start)
-        found = completion(data, kind)
+        found = completion(data, kind, self._key)
         self._ledger.count_tokens(found.prompt_tokens, found.reply_tokens)
         return found
 
     def _problem(self, status: _Status) -> str:
         """What the status says; raises where no further attempt can help."""
-        said = self._without_key(error_message(status.body))
-        text = (
-            f"the server answered {status.code}: {said}"
-            if said
-            else (f"the server answered {status.code}")
-        )
+        said = error_message(status.body, self._key)
+        text = f"the server answered {status.code}" + (f": {said}" if said else "")
         where = self._settings.base_url
         if status.code in (401, 403):
             name = self._settings.key_variable or "api_key_env"
@@ -133,7 +130,7 @@ class Client:
                 text, where=where, cure=f"check base_url and model {self._settings.model!r}"
             )
         if 300 <= status.code < 400:
-            place = status.headers.get("location", "another address")[:200]
+            place = shown(status.headers.get("location", ""), self._key) or "another address"
             raise UsageError(text, where=where, cure=f"set base_url to what {place} serves")
         if 400 <= status.code < 500 and status.code not in _TRANSIENT:
             raise RequestRefused(text, where=where, cure="see what the server says")
@@ -154,8 +151,21 @@ class Client:
             )
         return asked
 
-    def _without_key(self, text: str) -> str:
-        return text.replace(self._key, "***") if self._key else text
+
+def _key(variable: str | None) -> str:
+    """The key in an environment variable; empty where there is none.
+
+    Raises:
+        UsageError: it holds what no header can; only the variable is named.
+    """
+    key = os.environ.get(variable, "").strip() if variable else ""
+    if not all("!" <= c <= "~" for c in key):
+        raise UsageError(
+            "a key is one word of ASCII letters, digits and signs",
+            where=f"environment variable {variable}",
+            cure="put the key into it, and nothing else",
+        )
+    return key
 
 
 def request_body(
@@ -235,14 +245,30 @@ def _sdk(settings: LlmSettings, key: str) -> openai.OpenAI:
             "asking a model needs the openai package", cure="pip install 'moonshelf[llm]'"
         ) from None
 
+    def prepare(request: Any) -> None:
+        request.extensions[_DEADLINE] = time.monotonic() + settings.timeout_s
+        if settings.base_url != OPENAI:
+            # What the SDK takes from OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS
+            # is meant for OpenAI.
+            own = {
+                # By this one the SDK knows that the reply is a stream.
+                "x-stainless-raw-response": "stream",
+                "host": request.url.netloc.decode("ascii"),
+                "content-length": str(len(request.read())),
+                "content-type": "application/json",
+                "authorization": f"Bearer {key}",
+            }
+            request.headers = type(request.headers)({**http.headers, **own})
+
     def refuse_errors(response: Any) -> None:
         if 200 <= response.status_code < 300:
             return
+        deadline = response.request.extensions[_DEADLINE]
         body = bytearray()
         with contextlib.suppress(Exception):
             for chunk in response.iter_bytes():
                 body += chunk
-                if len(body) > _MOST_ERROR_BYTES:
+                if len(body) > _MOST_ERROR_BYTES or time.monotonic() > deadline:
                     break
         raise _Status(response.status_code, dict(response.headers), bytes(body))
 
@@ -250,7 +276,7 @@ def _sdk(settings: LlmSettings, key: str) -> openai.OpenAI:
     http = openai.DefaultHttpxClient(
         timeout=settings.timeout_s,
         follow_redirects=False,
-        event_hooks={"response": [refuse_errors]},
+        event_hooks={"request": [prepare], "response": [refuse_errors]},
     )
     return openai.OpenAI(
         api_key=key,

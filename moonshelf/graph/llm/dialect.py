@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 
 Dialect: TypeAlias = Literal["json_schema", "json_object", "prompt"]
 DIALECTS: tuple[Dialect, ...] = ("json_schema", "json_object", "prompt")
-_FENCED = re.compile(r"^[^\S\n]*```[\w-]*[^\S\n]*\n(.*?)^[^\S\n]*```[^\S\n]*$", re.M | re.S)
+_FENCE = re.compile(r"[^\S\n]*```(?P<of>[\w-]*)[^\S\n]*")
 _SCHEMA_WORDS = frozenset(
     {"$schema", "type", "properties", "required", "additionalProperties", "title", "description"}
 )
@@ -76,18 +76,26 @@ def _without_fences(text: str) -> str:
     stripped = text.strip()
     if stripped.startswith("{"):
         return stripped
-    blocks = _FENCED.findall(stripped)
-    if len(blocks) == 1:
-        return blocks[0].strip()
-    return stripped
+    lines, blocks = stripped.split("\n"), []
+    opened: int | None = None
+    for number, line in enumerate(lines):
+        mark = _FENCE.fullmatch(line)
+        if mark is None:
+            continue
+        if opened is None:
+            opened = number + 1
+        elif not mark["of"]:
+            blocks.append((opened, number))
+            opened = None
+    return "\n".join(lines[slice(*blocks[0])]).strip() if len(blocks) == 1 else stripped
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"key {twice[:80]!r} is there twice")
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"key {key[:80]!r} is there twice")
+        found[key] = value
     return found
 
 

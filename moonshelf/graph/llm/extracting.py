@@ -1,7 +1,8 @@
 """Agent 3: the kind of a document's product, and what its text states within that kind's slice.
 
-A slice is asked for in small calls. An answer that stays bad after one retry is asked for property
-by property; what even then has no answer becomes a refusal, never a silence.
+A slice is asked for in small calls. A call that the server refuses is asked for in halves, an
+answer that stays bad after one retry property by property; what even then has no answer becomes a
+refusal, never a silence.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from moonshelf.graph.backend import ExtractionError
-from moonshelf.graph.builtin.reading import FieldReading, read_document
 from moonshelf.graph.llm.answers import good_keys
 from moonshelf.graph.llm.asking import Asker, BadAnswer, Check, Question
-from moonshelf.graph.llm.facts import found_facts
+from moonshelf.graph.llm.client import RequestRefused
+from moonshelf.graph.llm.facts import Field, found_facts, read_fields
 from moonshelf.graph.llm.prompts import (
     document_parts,
     fence,
@@ -44,6 +45,7 @@ class Reader:
 
     def __init__(self, asker: Asker, settings: LlmSettings) -> None:
         self._asker, self._settings = asker, settings
+        self._translate = settings.translate
 
     def extract(self, document: Document, ontology: Ontology) -> Extraction:
         """
@@ -55,10 +57,17 @@ class Reader:
         if not any(text.strip() for _, text in document.fields):
             return Extraction(document=document.id, product_class=ROOT, facts=())
         kind = self._kind(document, parts, ontology)
-        fields = read_document(document)
+        fields = read_fields(document)
         found: list[Fact | Refusal] = []
+        answered, failed = 0, None
         for piece in _readings(parts, self._settings.longest_text):
-            found += self._read(document, fields, piece, kind, ontology)
+            for wanted in calls(ontology.slice(kind), self._settings.keys_a_call, self._translate):
+                said, errors = self._answers(document, piece, kind, wanted)
+                found += self._found(document, fields, wanted, said, errors)
+                answered += len(wanted) - len(errors)
+                failed = next(iter(errors.values()), failed)
+        if failed is not None and not answered:
+            raise _unanswered(document, "what it states", failed) from failed
         facts = [one for one in found if isinstance(one, Fact)]
         refusals = [one for one in found if isinstance(one, Refusal)]
         return Extraction(
@@ -91,9 +100,10 @@ class Reader:
     ) -> str | None:
         name = text_name(document)
         shown = _readings(parts, self._settings.longest_text)[0]
-        token = fence(shown.values())
+        card = {"kinds": class_card(offered)}
+        token = fence([*card.values(), *shown.values()])
         text = filled(
-            "class", classes=class_card(offered), data=fenced(shown, token), document=name
+            "class", classes=fenced(card, token), data=fenced(shown, token), document=name
         )
         kinds = [found.name for found in offered]
         schema = flat_object(
@@ -107,28 +117,20 @@ class Reader:
 
     # ---- properties
 
-    def _read(
+    def _found(
         self,
         document: Document,
-        fields: Sequence[FieldReading],
-        parts: Mapping[str, str],
-        kind: str,
-        ontology: Ontology,
+        fields: Sequence[Field],
+        wanted: Sequence[PropertyDef],
+        said: Mapping[str, Any],
+        errors: Mapping[str, BadAnswer],
     ) -> Iterator[Fact | Refusal]:
-        translate = self._settings.translate
-        answered, failed = 0, None
-        for wanted in calls(ontology.slice(kind), self._settings.keys_a_call, translate):
-            said, errors = self._answers(document, parts, kind, wanted)
-            answered += len(wanted) - len(errors)
-            for owned in wanted:
-                if (error := errors.get(owned.name)) is None:
-                    mine = _of(owned, said, translate)
-                    yield from found_facts(document, fields, owned, mine)
-                else:
-                    failed = error
-                    yield _unread(document, owned, error)
-        if failed is not None and not answered:
-            raise _unanswered(document, "what it states", failed) from failed
+        for owned in wanted:
+            if (error := errors.get(owned.name)) is None:
+                mine = _of(owned, said, self._translate)
+                yield from found_facts(document, fields, owned, mine)
+            else:
+                yield _unread(document, owned, error)
 
     def _answers(
         self,
@@ -137,17 +139,40 @@ class Reader:
         kind: str,
         wanted: Sequence[PropertyDef],
     ) -> tuple[dict[str, Any], dict[str, BadAnswer]]:
-        """What is said under all keys, and what went wrong for which property."""
+        """What is said under all keys, and what went wrong for which property.
+
+        Raises:
+            RequestRefused: neither of two properties can be asked for alone: the text is to blame.
+        """
         try:
             return self._asker.ask(self._question(document, parts, kind, wanted)), {}
         except BadAnswer as error:
-            whole = error
+            return self._one_by_one(document, parts, kind, wanted, error)
+        except RequestRefused as refused:
+            if len(wanted) == 1:
+                return {}, {wanted[0].name: BadAnswer([refused.what], "", None)}
+            # Some servers refuse large grammars.
+            half = len(wanted) // 2
+            said, errors = self._answers(document, parts, kind, wanted[:half])
+            more, others = self._answers(document, parts, kind, wanted[half:])
+            if len(errors | others) == len(wanted) == 2:
+                raise
+            return said | more, errors | others
+
+    def _one_by_one(
+        self,
+        document: Document,
+        parts: Mapping[str, str],
+        kind: str,
+        wanted: Sequence[PropertyDef],
+        whole: BadAnswer,
+    ) -> tuple[dict[str, Any], dict[str, BadAnswer]]:
+        """What is right in a bad answer, and each of the other properties asked for alone."""
         said: dict[str, Any] = {}
         errors: dict[str, BadAnswer] = {}
-        translate = self._settings.translate
-        usable = _usable(whole, wanted, text_name(document), translate)
+        usable = _usable(whole, wanted, text_name(document), self._translate)
         for owned in wanted:
-            mine = list(keys(owned, translate))
+            mine = list(keys(owned, self._translate))
             if usable.issuperset(mine):
                 said |= {key: (whole.found or {})[key] for key in mine}
                 continue
@@ -159,6 +184,8 @@ class Reader:
                 said |= self._asker.ask(alone, tries=1)
             except BadAnswer as error:
                 errors[owned.name] = error
+            except RequestRefused as refused:
+                errors[owned.name] = BadAnswer([refused.what], "", None)
         return said, errors
 
     def _question(
@@ -168,17 +195,18 @@ class Reader:
         kind: str,
         wanted: Sequence[PropertyDef],
     ) -> Question:
-        name, token = text_name(document), fence(parts.values())
-        translate = self._settings.translate
+        name = text_name(document)
+        card = {"wanted properties": "\n".join(property_lines(wanted))}
+        token = fence([*card.values(), *parts.values()])
         text = filled(
             "extract",
             kind=kind,
-            card="\n".join(property_lines(wanted)),
+            card=fenced(card, token),
             data=fenced(parts, token),
             document=name,
-            translate=filled("translate") if translate else "",
+            translate=filled("translate") if self._translate else "",
         )
-        answers = json_schema(wanted, translate)["properties"]
+        answers = json_schema(wanted, self._translate)["properties"]
         schema = flat_object({"text": _NAME, **answers})
         return Question(text=text, fence=token, schema=schema, check=_is_about(name))
 

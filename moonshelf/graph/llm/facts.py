@@ -2,14 +2,16 @@
 
 The model names the words; this module finds them in the original text and makes the value from
 *them*, with the lexer, units and guards of the builtin backend. A model's own number or unit counts
-only where the lexer reads none. Words that stand nowhere are a refusal (invented, or obeyed); so
-are words that stand only where they are denied, or said of something else.
+only where the lexer reads none, or not every digit of the words. Words that stand nowhere are a
+refusal (invented, or obeyed); so are words that stand only where they are denied, or said of
+something else.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +19,7 @@ from moonshelf.errors import MoonshelfError
 from moonshelf.graph.builtin.guards import guarded
 from moonshelf.graph.builtin.quantities import numerals
 from moonshelf.graph.builtin.quantity import Quantity
-from moonshelf.graph.builtin.reading import FieldReading
+from moonshelf.graph.builtin.reading import FieldReading, read_document
 from moonshelf.graph.ontology import PropertyDef
 from moonshelf.graph.records import (
     Amount,
@@ -29,7 +31,7 @@ from moonshelf.graph.records import (
     TextEvidence,
     Value,
 )
-from moonshelf.graph.text import find, fold_value
+from moonshelf.graph.text import Folded, find, fold, fold_value
 from moonshelf.graph.units.convert import convert
 from moonshelf.graph.units.registry import registry
 
@@ -48,9 +50,26 @@ class _None(Exception):
         super().__init__(reason)
 
 
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field, read and folded once, however many words are looked for in it."""
+
+    reading: FieldReading
+    folded: Folded
+
+    def find(self, raw: str) -> list[tuple[int, int]]:
+        """Where these words stand; see :func:`moonshelf.graph.text.find`."""
+        return find(self.folded, raw)
+
+
+def read_fields(document: Document) -> tuple[Field, ...]:
+    """The fields of a document, ready for :func:`found_facts`."""
+    return tuple(Field(reading, fold(reading.text)) for reading in read_document(document))
+
+
 def found_facts(
     document: Document,
-    fields: Sequence[FieldReading],
+    fields: Sequence[Field],
     owned: PropertyDef,
     said: Mapping[str, Any],
 ) -> list[Fact | Refusal]:
@@ -58,7 +77,7 @@ def found_facts(
 
     Args:
         document: what was read.
-        fields: as ``read_document`` reads it; the words must stand in one of them.
+        fields: of the document; the words must stand in one of them.
         owned: the property.
         said: ``raw`` (words, a list of words, or None), and as the type has it ``value``,
             ``unit``, ``english``.
@@ -76,7 +95,7 @@ def found_facts(
 
 def _fact(
     document: Document,
-    fields: Sequence[FieldReading],
+    fields: Sequence[Field],
     owned: PropertyDef,
     raw: str,
     said: Mapping[str, Any],
@@ -85,7 +104,7 @@ def _fact(
     field, start, end = _place(fields, raw, denied)
     words = field.text[start:end]
     inside = [w.quantity for w in field.words if w.quantity and start <= w.start and w.end <= end]
-    value, unit, confidence = _value(owned, words, inside, said)
+    value, unit, confidence = _value(owned, words, start, inside, said)
     english = fold_value(said.get("english") or "")
     return Fact(
         document=document.id,
@@ -98,11 +117,12 @@ def _fact(
     )
 
 
-def _place(fields: Sequence[FieldReading], raw: str, denied: bool) -> tuple[FieldReading, int, int]:
+def _place(fields: Sequence[Field], raw: str, denied: bool) -> tuple[FieldReading, int, int]:
     """The first place, in reading order, where the words are said of the product itself."""
     problem = _None("span", "these words do not stand in the text")
-    for field in fields:
-        for start, end in find(field.text, raw):
+    for one in fields:
+        field = one.reading
+        for start, end in one.find(raw):
             zone = guarded(field.zones, start, end)
             if end >= field.whole:
                 problem = _None("guard", "the text is cut short at these words")
@@ -114,9 +134,14 @@ def _place(fields: Sequence[FieldReading], raw: str, denied: bool) -> tuple[Fiel
 
 
 def _value(
-    owned: PropertyDef, raw: str, inside: Sequence[Quantity], said: Mapping[str, Any]
+    owned: PropertyDef,
+    raw: str,
+    start: int,
+    inside: Sequence[Quantity],
+    said: Mapping[str, Any],
 ) -> tuple[Value, str | None, float]:
-    """Value, written unit, confidence. ``inside``: the quantities within the words."""
+    """Value, written unit, confidence. ``inside``: the quantities within the words, which begin at
+    ``start`` of their field."""
     if owned.datatype == "boolean":
         stated = said.get("value")
         return (True if stated is None else stated), None, SAID
@@ -124,7 +149,7 @@ def _value(
         return _text(owned, raw, said)
     if owned.dimension is None:
         return _plain_number(owned, raw, said)
-    return _quantity(owned, inside, said)
+    return _quantity(owned, raw, start, inside, said)
 
 
 def _text(owned: PropertyDef, raw: str, said: Mapping[str, Any]) -> tuple[Value, None, float]:
@@ -160,23 +185,34 @@ def _plain_number(
 
 
 def _quantity(
-    owned: PropertyDef, inside: Sequence[Quantity], said: Mapping[str, Any]
+    owned: PropertyDef, raw: str, start: int, inside: Sequence[Quantity], said: Mapping[str, Any]
 ) -> tuple[Value, str | None, float]:
     """An amount in the property's unit: as the lexer reads it, else as the model says."""
     assert owned.unit is not None and owned.dimension is not None
     read = [(q, name) for q in inside if (name := _reading(q, owned.dimension))]
-    if len(read) == 1:
-        (quantity, name) = read[0]
-        low = _converted(quantity.low, name, owned.unit)
-        if quantity.high is None:
-            return Amount(amount=low), quantity.written_unit, AGREED
-        high = _converted(quantity.high, name, owned.unit)
-        return Range(low=min(low, high), high=max(low, high)), quantity.written_unit, AGREED
     value, written = said.get("value"), (said.get("unit") or "").strip()
     found = registry().find(written, owned.dimension) if written else None
-    if value is None or found is None:
+    told = None if value is None or found is None else (Decimal(value), found.name)
+    if len(read) == 1:
+        (quantity, name) = read[0]
+        beside = raw[: quantity.start - start] + raw[quantity.end - start :]
+        as_read = _as_read(quantity, name, owned.unit)
+        # Digits that the lexer left may be the rest of the number: no reason to overrule anybody.
+        if told is None or not any(c.isdigit() for c in beside):
+            return as_read, quantity.written_unit, AGREED
+        if as_read == Amount(amount=_converted(*told, owned.unit)):
+            return as_read, quantity.written_unit, AGREED
+    if told is None:
         raise _None("unit", f"{len(read)} quantities of {owned.dimension} stand in these words")
-    return Amount(amount=_converted(Decimal(value), found.name, owned.unit)), written, SAID
+    return Amount(amount=_converted(*told, owned.unit)), written, SAID
+
+
+def _as_read(quantity: Quantity, name: str, unit: str) -> Amount | Range:
+    low = _converted(quantity.low, name, unit)
+    if quantity.high is None:
+        return Amount(amount=low)
+    high = _converted(quantity.high, name, unit)
+    return Range(low=min(low, high), high=max(low, high))
 
 
 def _reading(quantity: Quantity, dimension: str) -> str | None:

@@ -7,23 +7,22 @@ After arXiv 2511.11017 3.1; deviation: typed answers instead of Turtle, evidence
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from moonshelf.graph.builtin.measures import reading_of, words_and_pairs
-from moonshelf.graph.builtin.reading import read_document
 from moonshelf.graph.edits import Proposal
 from moonshelf.graph.llm.asking import Question
+from moonshelf.graph.llm.facts import Field, read_fields
+from moonshelf.graph.llm.names import class_named, property_named, short_line
 from moonshelf.graph.llm.prompts import document_parts, fence, fenced, filled
 from moonshelf.graph.llm.settings import LlmSettings
 from moonshelf.graph.ontology import ROOT, ClassDef, Ontology, PropertyDef
 from moonshelf.graph.records import Document
 from moonshelf.graph.schema.card import class_card, flat_object, property_lines
-from moonshelf.graph.text import find, fold_value
+from moonshelf.graph.text import fold_value
 from moonshelf.graph.units.registry import registry
 
 _TEXT = {"type": "string"}
@@ -70,13 +69,12 @@ def proposal_question(
         for number, document in enumerate(batch, start=1)
         for name, text in document_parts(document, f"text {number}, ").items()
     }
-    token = fence(parts.values())
-    text = filled(
-        "propose",
-        classes=class_card(ontology.classes),
-        card="\n".join(property_lines(ontology.properties)),
-        data=fenced(parts, token),
-    )
+    known = {
+        "known classes": class_card(ontology.classes),
+        "known properties": "\n".join(property_lines(ontology.properties)),
+    }
+    token = fence([*known.values(), *parts.values()])
+    text = filled("propose", known=fenced(known, token), data=fenced(parts, token))
     return Question(text=text, fence=token, schema=SCHEMA, check=_names_differ)
 
 
@@ -91,40 +89,24 @@ def read_proposal(
             classes.setdefault(made.name, made)
     classes = _rooted(classes, ontology)
     properties: dict[str, PropertyDef] = {}
+    texts = [read_fields(document) for document in batch]
     for said in found["properties"] or ():
-        made = _property(said, batch, ontology, classes)
+        made = _property(said, texts, ontology, classes)
         if made is not None:
             properties.setdefault(made.name, made)
     return Proposal(classes=tuple(classes.values()), properties=tuple(properties.values()))
 
 
-def class_name(text: str) -> str:
-    """``air conditioner`` -> ``AirConditioner``; empty where no name can be made."""
-    words = re.findall(r"[A-Za-z0-9]+", _ascii(text))
-    joined = "".join(word[0].upper() + word[1:] for word in words)
-    named = joined.lstrip("0123456789")[:64]
-    return named[:1].upper() + named[1:]
-
-
-def property_name(text: str) -> str:
-    """``Cooling Capacity (kW)`` -> ``cooling_capacity_k_w``... as one lower-case name, or empty."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", _ascii(text))
-    words = re.findall(r"[a-z0-9]+", spaced.lower())
-    while words and not words[0][0].isalpha():
-        words.pop(0)
-    return "_".join(words)[:64].rstrip("_")
-
-
 def _class(said: Mapping[str, Any], ontology: Ontology) -> ClassDef | None:
-    name = class_name(said["name"])
+    name = class_named(said["name"])
     if not name or _is_known(name, ontology):
         return None
-    parent = class_name(said["parent"] or "") or ROOT
+    parent = class_named(said["parent"] or "") or ROOT
     try:
         return ClassDef(
             name=name,
             parent=ROOT if parent == name else parent,
-            comment=_line(said["about"], _LONGEST_ABOUT),
+            comment=short_line(said["about"], _LONGEST_ABOUT),
             synonyms=_words(said["words"]),
         )
     except ValidationError:
@@ -132,23 +114,34 @@ def _class(said: Mapping[str, Any], ontology: Ontology) -> ClassDef | None:
 
 
 def _rooted(classes: dict[str, ClassDef], ontology: Ontology) -> dict[str, ClassDef]:
-    """A parent that nobody defines is the root."""
+    """A parent that nobody defines, or that is below its own child, is the root."""
     known = {*classes, *(c.name for c in ontology.classes)}
+    parents = {name: made.parent or ROOT for name, made in classes.items()}
+    for name, parent in parents.items():
+        if ontology.present(parent) not in known or name in _above(name, parents):
+            parents[name] = ROOT
     return {
-        name: made
-        if ontology.present(made.parent or ROOT) in known
-        else made.model_copy(update={"parent": ROOT})
+        name: made if made.parent == parents[name] else made.model_copy(update={"parent": ROOT})
         for name, made in classes.items()
     }
 
 
+def _above(name: str, parents: Mapping[str, str]) -> set[str]:
+    """Every class above ``name``, itself too where they run in a circle."""
+    found: set[str] = set()
+    while (parent := parents.get(name)) is not None and parent not in found:
+        found.add(parent)
+        name = parent
+    return found
+
+
 def _property(
     said: Mapping[str, Any],
-    batch: Sequence[Document],
+    batch: Sequence[Sequence[Field]],
     ontology: Ontology,
     classes: Mapping[str, ClassDef],
 ) -> PropertyDef | None:
-    name, domain = property_name(said["name"]), class_name(said["of"] or "") or ROOT
+    name, domain = property_named(said["name"]), class_named(said["of"] or "") or ROOT
     domain = domain if domain in classes else ontology.present(domain)
     if domain not in classes and domain not in {c.name for c in ontology.classes}:
         domain = ROOT
@@ -160,7 +153,7 @@ def _property(
             name=name,
             domain=domain,
             many=bool(said["several"]),
-            guidance=_line(said["about"], _LONGEST_ABOUT),
+            guidance=short_line(said["about"], _LONGEST_ABOUT),
             synonyms=_words(said["words"]),
             examples=(stated[0][:_LONGEST_EXAMPLE],),
             **_form(said["type"], said["unit"], stated[1]),
@@ -190,20 +183,18 @@ def _form(kind: str, unit: str | None, read: str | None) -> dict[str, Any]:
     return {"datatype": "decimal", "dimension": found.dimension, "unit": canonical.name}
 
 
-def _stated(example: str | None, batch: Sequence[Document]) -> tuple[str, str | None] | None:
+def _stated(example: str | None, batch: Sequence[Sequence[Field]]) -> tuple[str, str | None] | None:
     """The example as some text of the batch has it, letter by letter, and the unit read in it
     (registry name): the words of the whole text tell a cooling ton from a mass."""
-    for document in batch if example else ():
-        if not any(find(text, example or "") for _, text in document.fields):
-            continue
-        fields = read_document(document)
-        said = frozenset[str]().union(*(words_and_pairs(field.words) for field in fields))
+    for fields in batch if example else ():
         for field in fields:
-            for start, end in find(field.text, example or "")[:1]:
-                inside = [w.quantity for w in field.words if start <= w.start and w.end <= end]
+            for start, end in field.find(example or "")[:1]:
+                said = frozenset[str]().union(*(words_and_pairs(f.reading.words) for f in fields))
+                words = field.reading.words
+                inside = [w.quantity for w in words if start <= w.start and w.end <= end]
                 units = next((q.readings for q in inside if q is not None and q.readings), ())
                 read = reading_of(units, said).name if units else None
-                return field.text[start:end], read
+                return field.reading.text[start:end], read
     return None
 
 
@@ -223,7 +214,7 @@ def _is_covered(
 
 def _names_differ(found: Mapping[str, Any]) -> list[str]:
     errors = []
-    for what, named in (("classes", class_name), ("properties", property_name)):
+    for what, named in (("classes", class_named), ("properties", property_named)):
         names = [named(said["name"]) for said in found[what] or ()]
         twice = sorted({name for name in names if name and names.count(name) > 1})
         errors += [f"{what}: {name!r} is there {names.count(name)} times" for name in twice]
@@ -231,15 +222,5 @@ def _names_differ(found: Mapping[str, Any]) -> list[str]:
 
 
 def _words(said: Sequence[str] | None) -> tuple[str, ...]:
-    folded = (fold_value(_line(word, _LONGEST_WORD)) for word in said or ())
+    folded = (fold_value(short_line(word, _LONGEST_WORD)) for word in said or ())
     return tuple(dict.fromkeys(word for word in folded if word))[:_MOST_WORDS]
-
-
-def _line(text: str | None, longest: int) -> str:
-    """One line of printable text: what a model says is shown in files and terminals."""
-    plain = "".join(c if c.isprintable() else " " for c in text or "")
-    return " ".join(plain.split())[:longest]
-
-
-def _ascii(text: str) -> str:
-    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from moonshelf.graph.edits import Drop, Edit, Merge, Rename, Retype, Split, Usage
 from moonshelf.graph.llm.asking import Question
-from moonshelf.graph.llm.prompts import fence, filled
-from moonshelf.graph.llm.proposing import _line, property_name
+from moonshelf.graph.llm.names import property_named, short_line
+from moonshelf.graph.llm.prompts import fence, fenced, filled
 from moonshelf.graph.ontology import Ontology, PropertyDef
 from moonshelf.graph.schema.card import (
     MOST_OPTIONS,
@@ -55,9 +55,11 @@ def refine_questions(ontology: Ontology, usage: Mapping[str, Usage]) -> Iterator
     for start in range(0, len(ordered), PROPERTIES_A_CALL):
         shown = ordered[start : start + PROPERTIES_A_CALL]
         card = "\n".join(_line_of(owned, usage.get(owned.name)) for owned in shown)
-        text = filled("refine", classes=class_card(ontology.classes), card=card)
+        lists = {"classes": class_card(ontology.classes), "properties": card}
+        token = fence(lists.values())
+        text = filled("refine", data=fenced(lists, token))
         names = {owned.name for owned in shown}
-        yield Question(text=text, fence=fence([card]), schema=SCHEMA, check=_knows(names))
+        yield Question(text=text, fence=token, schema=SCHEMA, check=_knows(names))
 
 
 def read_edits(found: Mapping[str, Any], ontology: Ontology) -> list[Edit]:
@@ -76,7 +78,7 @@ def read_edits(found: Mapping[str, Any], ontology: Ontology) -> list[Edit]:
 
 def _edit(said: Mapping[str, Any], known: Mapping[str, PropertyDef]) -> Edit | None:
     op, name, into = said["op"], said["name"], said["into"] or []
-    reason = _line(said["reason"], _LONGEST_REASON) or "the model gave no reason"
+    reason = short_line(said["reason"], _LONGEST_REASON) or "the model gave no reason"
     if name not in known:
         return None
     if op == "drop":
@@ -84,7 +86,7 @@ def _edit(said: Mapping[str, Any], known: Mapping[str, PropertyDef]) -> Edit | N
     if op == "several":
         return Retype(name=name, many=True, reason=reason)
     if op == "guidance":
-        text = _line(said["text"], _LONGEST_REASON)
+        text = short_line(said["text"], _LONGEST_REASON)
         return Retype(name=name, guidance=text, reason=reason) if text else None
     if op == "options":
         options = tuple(dict.fromkeys(filter(None, map(fold_value, into))))
@@ -92,7 +94,7 @@ def _edit(said: Mapping[str, Any], known: Mapping[str, PropertyDef]) -> Edit | N
         return Retype(name=name, options=options, reason=reason) if few else None
     if op == "merge" and into and into[0] in known and into[0] != name:
         return Merge(names=(name, into[0]), into=into[0], reason=reason)
-    names = tuple(dict.fromkeys(filter(None, map(property_name, into))))
+    names = tuple(dict.fromkeys(filter(None, map(property_named, into))))
     if op == "rename" and names:
         return Rename(name=name, to=names[0], reason=reason)
     if op == "split" and len(names) > 1:

@@ -6,6 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
+
+LONGEST_SHOWN = 300
 
 
 class BadReply(Exception):
@@ -25,14 +28,15 @@ class Completion:
     reply_tokens: int | None = None
 
 
-def completion(data: bytes, content_type: str) -> Completion:
-    """Reads one reply of ``/chat/completions``.
+def completion(data: bytes, content_type: str, secret: str = "") -> Completion:
+    """Reads one reply of ``/chat/completions``. ``secret``: what no message may hold.
 
     Raises:
         BadReply: another content type, no JSON, no choice, no text, a refusal of the model.
     """
     if not _is_json(content_type):
-        raise BadReply(f"the server sent {content_type or 'no content type'}, not JSON")
+        kind = shown(content_type, secret) or "no content type"
+        raise BadReply(f"the server sent {kind}, not JSON")
     try:
         body = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -40,11 +44,13 @@ def completion(data: bytes, content_type: str) -> Completion:
     choice = _first(body.get("choices")) if isinstance(body, Mapping) else None
     message = choice.get("message") if choice is not None else None
     if choice is None or not isinstance(message, Mapping):
-        raise BadReply(f"the reply holds no message{_error_text(body)}")
+        said = shown(_error_text(body), secret)
+        raise BadReply("the reply holds no message" + (f": {said}" if said else ""))
     text = message.get("content")
     if not isinstance(text, str) or not text.strip():
         said = message.get("refusal")
-        reason = f"the model refused: {said[:200]}" if isinstance(said, str) else "it is empty"
+        refused = isinstance(said, str)
+        reason = f"the model refused: {shown(said, secret)}" if refused else "it is empty"
         raise BadReply(f"the reply holds no text: {reason}")
     usage = body.get("usage")
     usage = usage if isinstance(usage, Mapping) else {}
@@ -56,21 +62,30 @@ def completion(data: bytes, content_type: str) -> Completion:
     )
 
 
-def error_message(data: bytes) -> str:
-    """What an error reply says, for a person; at most 300 characters."""
+def error_message(data: bytes, secret: str = "") -> str:
+    """What an error reply says, for a person."""
     text = data.decode("utf-8", "replace")
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
         body = None
-    found = _error_text(body).removeprefix(": ") or " ".join(text.split())
-    return "".join(c if c.isprintable() else " " for c in found)[:300]
+    return shown(_error_text(body) or text, secret)
+
+
+def shown(text: str, secret: str = "") -> str:
+    """A server's words on one line of at most 300 printable characters, ``secret`` hidden in them
+    as it is and as it stands in an address."""
+    # First hidden, then cut: half a key is too much of one.
+    for form in (secret, quote(secret, safe="")) if secret else ():
+        text = text.replace(form, "***")
+    line = " ".join(text.split())
+    return "".join(c if c.isprintable() else " " for c in line)[:LONGEST_SHOWN]
 
 
 def _error_text(body: Any) -> str:
     error = body.get("error") if isinstance(body, Mapping) else None
     said = error.get("message") if isinstance(error, Mapping) else error
-    return f": {said[:300]}" if isinstance(said, str) else ""
+    return said if isinstance(said, str) else ""
 
 
 def _is_json(content_type: str) -> bool:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from moonshelf.errors import DataError
+from moonshelf.files import whole_file
+from moonshelf.graph.rdf.iris import Names
 from moonshelf.graph.rdf.library import oxigraph
-from moonshelf.graph.rdf.whole_file import whole_file
 
 if TYPE_CHECKING:
     from pyoxigraph import Quad, Store
@@ -75,8 +76,9 @@ def sorted_lines(path: Path, scratch: Path, chunk: int = CHUNK) -> Iterator[byte
             file.close()
 
 
-def read_dump(path: Path) -> Iterator[Quad]:
-    """The quads of a dump, checked: well-formed, in named graphs, without blank nodes.
+def read_dump(path: Path, names: Names) -> Iterator[Quad]:
+    """The quads of a dump, checked: well-formed, in graphs that ``names`` mints, without blank
+    nodes.
 
     Raises:
         DataError: they are not; or the file cannot be read.
@@ -91,6 +93,12 @@ def read_dump(path: Path) -> Iterator[Quad]:
                 raise DataError(f"not a quad of a graph store: {quad}", where=str(path))
             if not isinstance(quad.object, library.NamedNode | library.Literal):
                 raise DataError(f"not a quad of a graph store: {quad}", where=str(path))
+            if not quad.graph_name.value.startswith(names.base):
+                raise DataError(
+                    f"its IRIs do not begin with {names.base}: {quad.graph_name.value}",
+                    where=str(path),
+                    cure="pass the base of the graph that was dumped",
+                )
             yield quad
     except (SyntaxError, OSError, UnicodeDecodeError) as error:
         raise DataError(

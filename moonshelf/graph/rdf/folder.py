@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from moonshelf.errors import StoreError
-from moonshelf.files import write_json_atomically
+from moonshelf.files import locked, write_json_atomically
 from moonshelf.graph.rdf.iris import DEFAULT_BASE, Names
 
 FORMAT = 1
+REMAKE = "delete the folder of the store and build the graph again: it is made from the state"
 
 
 def names(folder: Path, base: str | None, read_only: bool) -> Names:
@@ -37,7 +37,7 @@ def names(folder: Path, base: str | None, read_only: bool) -> Names:
             raise StoreError(
                 "a graph store without its store.json",
                 where=str(folder),
-                cure="delete the folder and build the graph again",
+                cure=REMAKE,
             ) from None
         found = Names.under(base or DEFAULT_BASE)
         told = {"kind": "graph store", "format": FORMAT, "base": found.base}
@@ -46,7 +46,7 @@ def names(folder: Path, base: str | None, read_only: bool) -> Names:
         raise StoreError(
             f"store.json cannot be read: {error}",
             where=str(folder),
-            cure="delete the folder and build the graph again",
+            cure=REMAKE,
         ) from error
     if base is not None and Names.under(base) != found:
         raise StoreError(
@@ -55,6 +55,20 @@ def names(folder: Path, base: str | None, read_only: bool) -> Names:
             cure="leave the base out, or build the graph in another folder",
         )
     return found
+
+
+def refuse(folder: Path, base: str | None, wait_s: float) -> None:
+    """What opening the store in ``folder`` to write would refuse, without opening it.
+
+    Raises:
+        StoreError: it is of another format or base, or in use for ``wait_s`` seconds.
+        UsageError: a base that is none.
+    """
+    if base is not None:
+        Names.under(base)
+    if (folder / "store.json").is_file():
+        with lock(folder, shared=False, wait_s=wait_s):
+            names(folder, base, read_only=True)
 
 
 def sweep(folder: Path) -> None:
@@ -66,7 +80,7 @@ def sweep(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def lock(folder: Path, shared: bool) -> Iterator[None]:
+def lock(folder: Path, shared: bool, wait_s: float = 0.0) -> Iterator[None]:
     """One writer or many readers; the lock falls with the process, also with a killed one."""
     try:
         file = (folder / ".lock").open("rb" if shared else "a+b")
@@ -74,18 +88,10 @@ def lock(folder: Path, shared: bool) -> Iterator[None]:
         raise StoreError(
             "no graph store here", where=str(folder), cure="run `moonshelf graph build`"
         ) from None
-    with file:
-        if os.name == "posix":
-            import fcntl
-
-            try:
-                fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-            except OSError as error:
-                raise StoreError(
-                    "another process uses this graph store",
-                    where=str(folder),
-                    cure="wait until it is done",
-                ) from error
+    busy = StoreError(
+        "another process uses this graph store", where=str(folder), cure="wait until it is done"
+    )
+    with file, locked(file, busy, shared=shared, wait_s=wait_s):
         yield
 
 
@@ -97,5 +103,5 @@ def disk_trouble(folder: Path) -> Iterator[None]:
         raise StoreError(
             f"the graph store cannot be used: {error}",
             where=str(folder),
-            cure="check the disk; restore the store from a dump if it is damaged",
+            cure=f"check the disk; {REMAKE}",
         ) from error

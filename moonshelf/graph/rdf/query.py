@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from moonshelf.errors import StoreError, UsageError
+from moonshelf.graph.rdf.folder import REMAKE
 from moonshelf.graph.rdf.iris import Names
 from moonshelf.graph.rdf.literals import escape
 
@@ -219,6 +220,7 @@ class Queries:
             self._copy = data
         command = [
             sys.executable,
+            "-P",  # -m alone would look for modules in the folder that the command runs in
             "-m",
             "moonshelf.graph.rdf.query_process",
             str(data),
@@ -245,7 +247,7 @@ def _answer(reply: Mapping[str, Any], seconds: float) -> Answer:
             )
         raise StoreError(
             f"the query cannot be answered: {reply['what']}",
-            cure="check the disk; restore the store from a dump if it is damaged",
+            cure=f"check the disk; {REMAKE}",
         )
     return Answer(
         kind=reply["kind"],

@@ -8,7 +8,6 @@ stand in comments only.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from moonshelf.graph.ontology import ROOT, ClassDef, Ontology, PropertyDef
@@ -16,13 +15,13 @@ from moonshelf.graph.rdf import vocabulary as words
 from moonshelf.graph.rdf.iris import Names
 from moonshelf.graph.rdf.turtle import TripleSet, turtle
 from moonshelf.graph.rdf.vocabulary import DCTERMS, OWL, RDF, RDFS, SCHEMA, SKOS, XSD
+from moonshelf.graph.schema.apply import spoken
 from moonshelf.graph.units.registry import registry
 
 if TYPE_CHECKING:
     from pyoxigraph import Triple
 
 ENDS = ("min", "max")
-_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def ontology_triples(ontology: Ontology, names: Names) -> list[Triple]:
@@ -67,11 +66,6 @@ def _described(found: TripleSet, iri: str, name: str, label: str, comment: str) 
     found.add(iri, f"{RDFS}label", label or spoken(name))
     if comment:
         found.add(iri, f"{RDFS}comment", comment)
-
-
-def spoken(name: str) -> str:
-    """``SplitAirConditioner`` -> ``split air conditioner``; ``cooling_capacity`` likewise."""
-    return _WORD_START.sub(" ", name).replace("_", " ").lower()
 
 
 def _class(found: TripleSet, kind: ClassDef, names: Names) -> None:

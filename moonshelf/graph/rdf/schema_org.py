@@ -17,11 +17,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from moonshelf.files import whole_file
+from moonshelf.graph.identity import gtin
 from moonshelf.graph.ontology import Ontology, PropertyDef
 from moonshelf.graph.rdf.iris import Names
 from moonshelf.graph.rdf.literals import escape
 from moonshelf.graph.rdf.products import Held, ProductView, read_products
-from moonshelf.graph.rdf.schema_graph import spoken
 from moonshelf.graph.rdf.store import GraphStore
 from moonshelf.graph.rdf.turtle import TripleSet, prefix_lines, subject_blocks
 from moonshelf.graph.rdf.vocabulary import (
@@ -31,12 +32,11 @@ from moonshelf.graph.rdf.vocabulary import (
     SCHEMA_ORG,
     XSD,
 )
-from moonshelf.graph.rdf.whole_file import whole_file
 from moonshelf.graph.records import Range
+from moonshelf.graph.schema.apply import spoken
 from moonshelf.graph.units.registry import registry
 
 CONTEXT = "https://schema.org"
-GTIN_LENGTHS = (8, 12, 13, 14)
 _NAMED: Mapping[str, str] = {"brand": "Brand", "manufacturer": "Organization"}
 _PREFIXES: Mapping[str, str] = {"schema": SCHEMA, "xsd": XSD}
 _EXACT = 2**53
@@ -174,11 +174,8 @@ def _quantity(owned: PropertyDef, value: Held) -> dict[str, Any]:
 
 
 def is_gtin(text: str) -> bool:
-    """Whether ``text`` is a GTIN-8, -12, -13 or -14 whose check digit is right."""
-    if len(text) not in GTIN_LENGTHS or not (text.isascii() and text.isdigit()):
-        return False
-    weighted = sum(int(c) * (3 if k % 2 else 1) for k, c in enumerate(reversed(text)))
-    return weighted % 10 == 0
+    """Whether ``text`` is digits alone: a GTIN-8, -12, -13 or -14 whose check digit is right."""
+    return text.isdigit() and bool(gtin(text))
 
 
 def _single(found: Any) -> Any:

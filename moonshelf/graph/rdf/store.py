@@ -1,6 +1,6 @@
 """The graph store: pyoxigraph on disk, two named graphs a document, atomic changes.
 
-STORE/  store.json   format and base IRI; written last when the store is made
+STORE/  store.json   format and base IRI; written first when the store is made
         data/        the database (RocksDB)
         snapshot-N/  what queries of process N read while it also writes; made of hard links
         .lock        one writer, or any number of readers
@@ -22,7 +22,7 @@ from moonshelf.files import atomic_folder
 from moonshelf.graph.ontology import ROOT, Ontology
 from moonshelf.graph.rdf.dump import read_dump, write_dump
 from moonshelf.graph.rdf.evidence import EvidenceGraph
-from moonshelf.graph.rdf.folder import disk_trouble, lock, names, sweep
+from moonshelf.graph.rdf.folder import REMAKE, disk_trouble, lock, names, sweep
 from moonshelf.graph.rdf.iris import DEFAULT_BASE, Names
 from moonshelf.graph.rdf.library import oxigraph
 from moonshelf.graph.rdf.literals import escape, unescape
@@ -72,7 +72,12 @@ class GraphStore(GraphReader):
 
     @classmethod
     def open(
-        cls, folder: Path | str, *, base: str | None = None, read_only: bool = False
+        cls,
+        folder: Path | str,
+        *,
+        base: str | None = None,
+        read_only: bool = False,
+        wait_s: float = 0.0,
     ) -> GraphStore:
         """Opens the store in ``folder``, making it where there is none (not with ``read_only``).
 
@@ -81,6 +86,7 @@ class GraphStore(GraphReader):
             base: of all IRIs; must be the store's own where it exists. None: its own, or
                 :data:`~moonshelf.graph.rdf.iris.DEFAULT_BASE` for a new one.
             read_only: may be opened by many at a time, while nobody writes.
+            wait_s: how long to wait for others that use it, in seconds.
 
         Raises:
             StoreError: no store there, of another format or base, in use, or damaged.
@@ -91,7 +97,7 @@ class GraphStore(GraphReader):
         with contextlib.ExitStack() as held:
             if not read_only:
                 folder.mkdir(parents=True, exist_ok=True)
-            held.enter_context(lock(folder, shared=read_only))
+            held.enter_context(lock(folder, read_only, wait_s))
             minted = names(folder, base, read_only)
             data = folder / "data"
             try:
@@ -104,7 +110,7 @@ class GraphStore(GraphReader):
                 raise StoreError(
                     f"the graph store cannot be opened: {error}",
                     where=str(folder),
-                    cure="build the graph again, or restore it from a dump",
+                    cure=REMAKE,
                 ) from error
             store = cls(folder, minted, database, not read_only)
             store._held = held.pop_all()
@@ -116,14 +122,14 @@ class GraphStore(GraphReader):
 
         Raises:
             StoreError: ``folder`` exists.
-            DataError: the file is no dump of a graph store.
+            DataError: the file is no dump of a graph store of this base.
         """
         folder = Path(folder)
         if folder.exists():
             raise StoreError("already exists", where=str(folder), cure="name another folder")
-        Names.under(base)
+        minted = Names.under(base)
         with atomic_folder(folder) as partial, cls.open(partial, base=base) as store:
-            store.database.bulk_extend(read_dump(Path(dump)))
+            store.database.bulk_extend(read_dump(Path(dump), minted))
 
     def __enter__(self) -> GraphStore:
         return self

@@ -13,11 +13,11 @@ from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 
+from moonshelf.files import whole_file
 from moonshelf.graph.ontology import Ontology, PropertyDef
 from moonshelf.graph.rdf.literals import decimal_form, escape
 from moonshelf.graph.rdf.products import Held, read_products
 from moonshelf.graph.rdf.store import GraphStore
-from moonshelf.graph.rdf.whole_file import whole_file
 from moonshelf.graph.records import Range
 
 BETWEEN = " | "

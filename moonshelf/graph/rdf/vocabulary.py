@@ -52,7 +52,7 @@ CLASSES: Mapping[str, tuple[str, str]] = MappingProxyType(
 PROPERTIES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "about": ("", "The product that a document is about."),
-        "kind": ("string", "What a document is: listing or review."),
+        "kind": ("string", "What a document is: listing, review or picture."),
         "field": ("string", "The field of the document that holds the words."),
         "start": ("integer", "First code point of the words within the field, from 0."),
         "end": ("integer", "Code point behind the last one of the words."),

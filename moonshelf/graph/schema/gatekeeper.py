@@ -14,11 +14,10 @@ from pathlib import Path
 from moonshelf.graph.edits import AddClass, AddProperty, Edit, Proposal, Retype, Usage
 from moonshelf.graph.ontology import ClassDef, Ontology, PropertyDef
 from moonshelf.graph.schema.apply import EditError, apply, common_ancestor
-from moonshelf.graph.schema.history import Decision, History
+from moonshelf.graph.schema.history import PERSON, Decision, History
 from moonshelf.graph.schema.review import Verdict, read_review, review_id, write_review
 from moonshelf.graph.schema.rules import InUse, check_evidence, check_integrity
 
-PERSON = "person"
 REVIEWED = frozenset({"merge", "rename", "split", "retype", "drop"})
 """Operations that wait where there is a review file: those that change what is there already."""
 _FITS = "within the rules"
@@ -32,6 +31,8 @@ class Gatekeeper:
         review: a file (see ``review.py``) in which agents' changes wait for a person; without one
             the rules alone decide.
         reviewed: operations that wait.
+        hold: the file is read, and written by :meth:`write_form` alone: for decisions that may yet
+            be thrown away, as a person's verdicts must not go with them.
     """
 
     def __init__(
@@ -40,10 +41,12 @@ class Gatekeeper:
         review: Path | None = None,
         *,
         reviewed: Iterable[str] = REVIEWED,
+        hold: bool = False,
     ) -> None:
         self.history = history
         self._review = review
         self._reviewed = frozenset(reviewed)
+        self._hold = hold
 
     @property
     def ontology(self) -> Ontology:
@@ -54,13 +57,14 @@ class Gatekeeper:
         """Adds what a batch of documents suggests: classes, parents first, then properties.
 
         A property that is there already, of the same type and of other classes, is widened to the
-        nearest class above both instead.
+        nearest class above both instead. The review file is not touched: nobody has read yet what
+        a person wrote into it.
         """
         edits: list[Edit] = [
             AddClass(element=element, reason="proposed") for element in _parents_first(proposal)
         ]
         edits += [AddProperty(element=e, reason="proposed") for e in proposal.properties]
-        return self._decide(edits, {}, by)
+        return self._log(self._drafted(edits, {}, by))
 
     def submit(self, edits: Sequence[Edit], usage: Mapping[str, Usage], by: str) -> list[Decision]:
         """Decides each edit in turn, each on the version that the one before led to.
@@ -75,7 +79,7 @@ class Gatekeeper:
             UsageError: the review file cannot be read. Nothing was decided.
         """
         done = self.decide_pending(usage)
-        return done + self._decide(edits, usage, by)
+        return done + self._keep(self._drafted(edits, usage, by))
 
     def decide_pending(self, usage: Mapping[str, Usage]) -> list[Decision]:
         """Does what a person wrote into the review file, and writes the file anew.
@@ -92,10 +96,17 @@ class Gatekeeper:
             draft.add(_judged(draft, waiting[verdict.id], verdict))
         return self._keep(draft)
 
-    def _decide(self, edits: Iterable[Edit], usage: Mapping[str, Usage], by: str) -> list[Decision]:
+    def write_form(self) -> None:
+        """The review file anew: what waits now, undecided."""
+        if self._review is not None:
+            waiting = {name: (d.edit, d.by, d.reason) for name, d in self.history.pending().items()}
+            if waiting or self._review.exists():
+                write_review(self._review, waiting)
+
+    def _drafted(self, edits: Iterable[Edit], usage: Mapping[str, Usage], by: str) -> _Draft:
         draft = _Draft(self.ontology, usage)
         waiting = self.history.pending()
-        rejected = {d.review for d in self.history.decisions if d.review and d.decided_by == PERSON}
+        rejected = self.history.rejected()
         for wish in edits:
             # A property of further classes is an addition, whatever edit it takes.
             waits = self._review is not None and wish.op in self._reviewed
@@ -107,15 +118,17 @@ class Gatekeeper:
                 draft.add(_queued(draft, edit, by, place, place in rejected))
             else:
                 draft.add(_decided(draft, edit, by))
-        return self._keep(draft)
+        return draft
+
+    def _log(self, draft: _Draft) -> list[Decision]:
+        self.history.append(draft.decisions)
+        return draft.decisions
 
     def _keep(self, draft: _Draft) -> list[Decision]:
-        self.history.append(draft.decisions)
-        if self._review is not None:
-            waiting = {name: (d.edit, d.by, d.reason) for name, d in self.history.pending().items()}
-            if waiting or self._review.exists():
-                write_review(self._review, waiting)
-        return draft.decisions
+        decisions = self._log(draft)
+        if not self._hold:
+            self.write_form()
+        return decisions
 
 
 class _Draft:
@@ -156,7 +169,9 @@ def _decided(draft: _Draft, edit: Edit, by: str, **more: object) -> tuple[Decisi
         if not person:
             check_evidence(draft.ontology, edit, used)
     except EditError as error:
-        return draft.decision(edit, by, error.what, **more), draft.ontology
+        # Where a person had said yes, this is no no of theirs.
+        refused = {**more, "decided_by": "gatekeeper"}
+        return draft.decision(edit, by, error.what, **refused), draft.ontology
     kept = {"outcome": "accepted", "after_version": after.version, **more}
     return draft.decision(edit, by, edit.reason, **kept), after
 

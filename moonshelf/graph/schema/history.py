@@ -31,6 +31,8 @@ from moonshelf.graph.schema.difference import differences
 
 FILE = "log.jsonl"
 FORMAT = 1
+PERSON = "person"
+"""Who decides besides the gatekeeper."""
 Outcome = Literal["accepted", "refused", "pending"]
 
 
@@ -138,6 +140,14 @@ class History:
             else:
                 waiting.pop(decision.review, None)
         return waiting
+
+    def rejected(self) -> set[str]:
+        """Places in the review file of what a person said no to."""
+        return {
+            d.review
+            for d in self._decisions
+            if d.review is not None and d.outcome == "refused" and d.decided_by == PERSON
+        }
 
     def trail(self, name: str) -> list[Decision]:
         """Accepted decisions about an element under its present or any former name."""

@@ -28,6 +28,8 @@ from moonshelf.errors import UsageError
 from moonshelf.files import write_bytes_atomically
 from moonshelf.graph.edits import AddClass, AddProperty, Edit, Merge, Rename, Split
 
+LARGEST = 16 << 20
+"""Bytes of a form."""
 _HEAD = """\
 # Edits to the schema that wait for you. For each, set decision to "accept" or "reject" and run the
 # build again. Change nothing else: an edit is taken by its id, as it was asked for.
@@ -71,7 +73,7 @@ def read_review(path: Path, known: Mapping[str, Edit]) -> list[Verdict]:
     """
     if not path.exists():
         return []
-    form = load_config(_Form, read_toml(path), where=str(path))
+    form = load_config(_Form, read_toml(path, LARGEST), where=str(path))
     found: dict[str, Verdict] = {}
     for verdict in form.edit:
         if verdict.id in found:
@@ -89,8 +91,12 @@ def read_review(path: Path, known: Mapping[str, Edit]) -> list[Verdict]:
 
 
 def write_review(path: Path, waiting: Mapping[str, tuple[Edit, str, str]]) -> None:
-    """The form for ``waiting``: id -> (edit, who asked, opinion of the gatekeeper)."""
-    blocks = [_HEAD]
+    """The form for ``waiting``: id -> (edit, who asked, opinion of the gatekeeper).
+
+    No larger than half of what may be read, as a person adds notes: what does not fit comes when
+    the others are decided.
+    """
+    blocks, size, left_out = [_HEAD.encode()], 0, 0
     for name, (edit, by, opinion) in waiting.items():
         fields: dict[str, Any] = {
             "id": name,
@@ -103,8 +109,15 @@ def write_review(path: Path, waiting: Mapping[str, tuple[Edit, str, str]]) -> No
             "edit": _written(edit),
         }
         lines = (f"{key} = {toml_text(value)}\n" for key, value in fields.items())
-        blocks.append("\n[[edit]]\n" + "".join(lines))
-    write_bytes_atomically(path, "".join(blocks).encode())
+        block = ("\n[[edit]]\n" + "".join(lines)).encode()
+        if size + len(block) > LARGEST // 2:
+            left_out += 1
+            continue
+        blocks.append(block)
+        size += len(block)
+    if left_out:
+        blocks.append(f"\n# {left_out:,} more wait until these are decided.\n".encode())
+    write_bytes_atomically(path, b"".join(blocks))
 
 
 def summary(edit: Edit) -> str:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-from moonshelf.errors import MoonshelfError
+from moonshelf.errors import MoonshelfError, UsageError
 from moonshelf.graph.edits import AddClass, AddProperty, Drop, Edit, Merge, Retype, Split, Usage
 from moonshelf.graph.ontology import ROOT, ClassDef, Ontology, PropertyDef
 from moonshelf.graph.schema.apply import EditError, common_ancestor, spoken
@@ -63,6 +63,7 @@ class InUse:
             name=name,
             documents=self.documents(name),
             values=tuple(sorted(values.items(), key=lambda pair: (-pair[1], pair[0]))),
+            more=sum(one.more for one in found),
             several=sum(one.several for one in found),
             clashes=None if clashes is None else tuple(sorted(clashes.items())),
         )
@@ -94,6 +95,24 @@ def check_integrity(before: Ontology, after: Ontology, edit: Edit, usage: InUse)
         _split_fits(before, edit)
     if isinstance(edit, Drop) and usage.of(edit.name).documents:
         raise EditError(f"{usage.documents(edit.name)} documents use {edit.name!r}")
+
+
+def check_base(ontology: Ontology) -> None:
+    """What every element must hold to that no edit brought.
+
+    Raises:
+        UsageError: an unknown unit, or characters that are no text.
+    """
+    try:
+        for found in ontology.classes:
+            _readable(found)
+        for owned in ontology.properties:
+            _readable(owned)
+            _unit_is_known(owned)
+    except EditError as error:
+        raise UsageError(
+            error.what, where="the ontology to begin with", cure="correct it there"
+        ) from error
 
 
 def check_evidence(before: Ontology, edit: Edit, usage: InUse) -> None:
@@ -270,6 +289,8 @@ def _options_hold(element: PropertyDef, used: Usage) -> None:
     left_out = [v for v, _ in used.values if element.options and v not in element.options]
     if left_out:
         raise EditError(f"options of {element.name!r} leave out {left_out[0]!r}, which is in use")
+    if element.options and used.more:
+        raise EditError(f"{used.more} further values of {element.name!r} were counted, not listed")
 
 
 # ---- elements themselves

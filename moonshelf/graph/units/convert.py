@@ -13,6 +13,8 @@ from moonshelf.graph.units.registry import DIGITS, UnitError, registry
 
 KEPT = 15
 """Significant digits of a converted amount: more than any text states, fewer than factors hold."""
+LONGEST = 100
+"""Digits that are written out."""
 
 
 def convert(amount: Decimal, unit: str, to: str) -> Decimal:
@@ -45,11 +47,14 @@ def convert(amount: Decimal, unit: str, to: str) -> Decimal:
 
 
 def plain(amount: Decimal) -> Decimal:
-    """The same number without trailing zeros and without an exponent: 1.50 -> 1.5, 1E+3 -> 1000."""
+    """The same number without trailing zeros, written out: 1.50 -> 1.5, 1E+3 -> 1000.
+
+    No digit is rounded, whatever the context. What would need more than 100 digits is no
+    measurement and comes back as it is.
+    """
     if amount == 0:
         return Decimal(0)
-    normal = amount.normalize()
-    exponent = normal.as_tuple().exponent
-    if isinstance(exponent, int) and exponent > 0:
-        return normal.quantize(Decimal(1)) if normal.adjusted() < 27 else normal
-    return normal
+    if not amount.is_finite() or abs(amount.adjusted()) >= LONGEST:
+        return amount
+    written = format(amount, "f")
+    return Decimal(written.rstrip("0").rstrip(".") if "." in written else written)

@@ -190,7 +190,7 @@ class AlignStage:
         nested = nested_info_nce(
             query, item, self.widths, temperature, keep_out=keep_out, symmetric=True
         )
-        figures = {
+        figures: dict[str, float | Tensor] = {
             f"contrast@{width}": loss
             for width, loss in zip(self.widths, nested.by_width, strict=True)
         }

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moonshelf.center.filters import Filter, parse_filter
+from moonshelf.center.filters import Between, Filter, numbers_of, parse_filter
 from moonshelf.errors import UsageError
 
 
@@ -51,6 +51,50 @@ def test_an_attribute_called_like_a_field_is_reachable():
 
 
 @pytest.mark.parametrize(
+    ("expression", "wanted"),
+    [
+        ("power>=1.5 kW", Between("power", 1.5, math.inf, "kW")),
+        ("Sleeve Length < -2cm", Between("Sleeve Length", -math.inf, math.nextafter(-2, -9), "cm")),
+        ("size=36..40", Between("size", 36, 40)),
+        ("size=36 .. 40 fl oz", Between("size", 36, 40, "fl oz")),
+        ("size=36 cm..40 CM", Between("size", 36, 40, "CM")),
+        ("size=..40", Between("size", -math.inf, 40)),
+        ("attributes.price>5", Between("price", math.nextafter(5, 6), math.inf)),
+        (r"a\<b\=c<=5", Between("a<b=c", -math.inf, 5)),
+    ],
+)
+def test_numbers_of_attributes_have_bounds(expression, wanted):
+    where = parse_filter([expression])
+    assert where is not None and not where.empty
+    assert where == Filter(numbers=(wanted,))
+
+
+@pytest.mark.parametrize("value", ["etc..", "a..b", "..", r"1\..5", "5", "<5", "1.5 ton"])
+def test_what_is_no_range_is_a_name(value):
+    where = parse_filter([f"size={value}"])
+    assert where == Filter(attributes=(("size", (value.replace("\\", ""),)),))
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        ("1.5 ton", (1.5, 1.5, "ton")),
+        ("-3", (-3, -3, "")),
+        ("16 to 30 \u00b0c", (16, 30, "\u00b0c")),
+        ("5 to go", (5, 5, "to go")),
+        ("12x5", (12, 12, "x5")),
+        ("red", None),
+        ("v5", None),
+        ("1,5 kg", None),
+        ("1 2", None),
+        ("", None),
+    ],
+)
+def test_numbers_within_values(value, wanted):
+    assert numbers_of(value) == wanted
+
+
+@pytest.mark.parametrize(
     "expression",
     [
         "",
@@ -66,6 +110,13 @@ def test_an_attribute_called_like_a_field_is_reachable():
         "price=9..1",
         "price>=1e999",
         "x=" + "y" * 5000,
+        "power<=much",
+        "power<=",
+        "<=5",
+        "power=9 W..1 W",
+        "power=1 kW..9 W",
+        "power>=" + "9" * 400,
+        "category<5",
     ],
 )
 def test_nonsense_is_named(expression):

@@ -11,12 +11,14 @@ import pytest
 
 from moonshelf.catalog.product import Product
 from moonshelf.catalog.writer import CatalogWriter
-from moonshelf.cli.graph_build import read_ontology
+from moonshelf.cli.graph_build import notes, read_ontology
 from moonshelf.cli.main import main
 from moonshelf.errors import UsageError
 from moonshelf.graph import backends
+from moonshelf.graph.learn import Learned
 from moonshelf.graph.ontology import Ontology
 from moonshelf.graph.records import Document
+from moonshelf.graph.summary import Ledger, Summary
 from tests.unit.graph.toy_backend import POWER, ToyBackend, reply_error
 
 Captured = pytest.CaptureFixture[str]
@@ -116,6 +118,20 @@ def test_a_catalogue_is_a_source(tmp_path: Path, capsys: Captured) -> None:
     assert (both["facts"], both["extracted"]) == (6, 3)
     assert answer(capsys, *words, "--limit", "1", "--prune")["pruned"] == 2
     assert "names columns" in failed(capsys, *words, "--set", "title=name", code=2)
+
+
+def test_what_went_wrong_in_learning_and_writing_is_told(tmp_path: Path) -> None:
+    ledger = Ledger(documents=9, graph=9, no_facts=0, quarantined=0)
+    summary = Summary(
+        ledger=ledger,
+        learned=Learned(version=1, failed=2),
+        unfit=3,
+        unfit_reasons=("document a: no property 'x'",),
+    )
+    told = " ".join(notes(summary, tmp_path))
+    assert "without 2 batches" in told
+    assert "3 facts fit no property" in told and "no property 'x'" in told
+    assert notes(Summary(ledger=ledger, learned=Learned(version=1)), tmp_path) == []
 
 
 def test_query_shows_rows_and_short_addresses(graph: str, capsys: Captured) -> None:

@@ -12,6 +12,7 @@ from moonshelf.cli.main import main
 from moonshelf.graph.build import BuildSettings, build
 from moonshelf.graph.documents import from_documents
 from moonshelf.graph.evaluate import gold
+from moonshelf.graph.evaluate.thresholds import fold_of
 from tests.unit.graph.evaluate import shop
 from tests.unit.graph.toy_backend import ToyBackend
 
@@ -55,3 +56,23 @@ def test_a_lost_document_is_an_exit_code(graph: str, capsys: Captured) -> None:
 def test_a_gold_set_of_other_texts_is_an_error(graph: str, capsys: Captured) -> None:
     assert main(["graph", "evaluate", graph, "--gold"]) != 0
     assert "gold set" in capsys.readouterr().err
+
+
+def test_an_induced_schema_against_labels(graph: str, tmp_path: Path, capsys: Captured) -> None:
+    labels = tmp_path / "labels.csv"
+    rows = [f"d{k},Shade,red\nd{k},Mass,5 kg\n" for k in range(8)]
+    labels.write_text("sku,property,value\n" + "".join(rows))
+    words = ["graph", "evaluate", graph, "--labels", str(labels), "--set", "id=sku"]
+    assert main(words) == 0
+    told = capsys.readouterr().out
+    assert "keys, one to one" in told and "harmonic mean" in told
+    assert main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["labels"]
+    # half of the labelled texts are scored, the others pair keys with attributes
+    scored = [doc for doc in SHOP if fold_of(doc, 2) == 0]
+    assert found["texts"] == len(scored) and 0 < len(scored) < len(SHOP)
+    assert found["gold"] == (2 if len(scored) >= 3 else 0)
+    labels.write_text("sku,property,value\nstranger,Shade,red\n")
+    assert main(words) != 0
+    assert "labelled texts" in capsys.readouterr().err
+    assert main(["graph", "evaluate", graph, "--set", "id=sku"]) != 0

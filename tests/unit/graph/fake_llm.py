@@ -32,6 +32,7 @@ WORDS: dict[str, str] = {
     "sweep": r"\b\d+ ?mm\b",
     "codes": r"\b[A-Z]{2,4}-\d{3,4}\b",
 }
+FENCE = r"(?sm)^<<<DATA (\w{16})\n(.*?)\nDATA \1>>>$"
 KINDS = {"SplitAirConditioner": "split", "WindowAirConditioner": "window", "Fan": "fan"}
 PROPOSED: tuple[dict[str, Any], ...] = (
     {"name": "brand", "of": "Product", "type": "entity", "unit": None},
@@ -224,11 +225,17 @@ def schema_of(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def data_of(body: Mapping[str, Any]) -> dict[str, str]:
-    """The fenced texts of a request by name, and only those."""
+    """The product texts of a request by name, and only those: names of texts are numbered."""
+    found = fenced_of(body)
+    return {name: text for name, text in found.items() if re.match(r"(?:text )?\d", name)}
+
+
+def fenced_of(body: Mapping[str, Any]) -> dict[str, str]:
+    """All that stands in fences by name: product texts, and lists that quote them."""
     asked = next(m["content"] for m in body["messages"] if m["role"] == "user")
-    found = re.search(r"^<<<DATA (\w{16})\n(.*)\nDATA \1>>>$", asked, re.S | re.M)
-    assert found is not None or "<<<DATA" not in asked
-    pieces = re.split(r"^\[([^\]\n]+)\]\n", found[2], flags=re.M)[1:] if found else []
+    found = re.findall(FENCE, asked)
+    assert found or "<<<DATA" not in asked
+    pieces = [p for _, data in found for p in re.split(r"(?m)^\[([^\]\n]+)\]\n", data)[1:]]
     return dict(zip(pieces[::2], (text.rstrip("\n") for text in pieces[1::2]), strict=True))
 
 

@@ -67,7 +67,6 @@ HOSTILE = {
     "template": (("title", "$fence ${x} {0} %s {card} 1.5 Ton"),),
     "marks": (("title", "AC, , ,, (( 1.5 Ton )) [ ] -- // ... …"),),
     "scripts": (("title", "エアコン 1.5トン 冷房 ١٫٥ طن кондиционер ½ ton"),),
-    "same field": (("title", "Voltas 1 Ton AC"), ("title", "Daikin 2 Ton AC")),
 }
 
 WORDS = [*TITLES, "kg", "1,5", "\ud800", "no", "-", "(", "for", "16-30"]
@@ -187,8 +186,9 @@ def test_only_what_is_missing_is_proposed(backend, learned) -> None:
         new = {found.name: found.parent or "" for found in proposal.classes}
         for owned in proposal.properties:
             domain = owned.domain
-            while domain in new:
-                domain = new[domain]
+            for _ in new:
+                domain = new.get(domain, domain)
+            assert domain not in new, "classes in a circle"
             assert owned.name not in {p.name for p in learned.slice(domain)}
 
 
@@ -268,8 +268,8 @@ def test_asked_twice_it_says_the_same_in_any_order(made, backend, learned) -> No
 
 
 def test_costs_are_numbers_where_there_are_any(backend) -> None:
-    costs = getattr(backend, "costs", None)
-    if costs is not None:
-        found = costs()
-        wanted = {"calls", "cached", "prompt_tokens", "reply_tokens", "seconds", "retries"}
-        assert wanted <= set(found) and all(value >= 0 for value in found.values())
+    if not hasattr(backend, "costs"):
+        pytest.skip("this backend has none")
+    found = backend.costs()
+    wanted = {"calls", "cached", "prompt_tokens", "reply_tokens", "seconds", "retries"}
+    assert wanted <= set(found) and all(value >= 0 for value in found.values())

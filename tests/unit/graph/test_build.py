@@ -9,6 +9,7 @@ import pytest
 
 from moonshelf.errors import DataError, StoreError, UsageError
 from moonshelf.files import lock_folder
+from moonshelf.graph import writing
 from moonshelf.graph.build import BuildSettings, build
 from moonshelf.graph.documents import Source, Unread, from_documents
 from moonshelf.graph.extraction import FAILED_IN_A_ROW, BatchStopped
@@ -247,9 +248,10 @@ def test_reviews_and_their_listing_make_one_product(tmp_path: Path) -> None:
         "SELECT ?l ?w ?c { GRAPH ?g {?x p:power ?w; rdfs:label ?l} GRAPH ?h {?x p:color ?c}}",
     )
     assert values == [("Fan 20 W", "20", "red")], "the listing has the last word on its power"
-    without = made(tmp_path / "out", shop[:1], prune=True)
-    assert (without.ledger.graph, without.refused) == (1, {})
-    made(tmp_path / "fresh", shop[:1])
+    other = [document("k", "Fan 10 W"), shop[0]]
+    without = made(tmp_path / "out", other, prune=True)
+    assert (without.ledger.graph, without.pruned, without.refused) == (2, 1, {})
+    made(tmp_path / "fresh", other)
     assert dump(tmp_path / "out") == dump(tmp_path / "fresh")
 
 
@@ -257,8 +259,6 @@ def test_a_graph_that_breaks_a_shape_is_taken_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Validation should make this impossible; here it is switched off."""
-    from moonshelf.graph import writing
-
     monkeypatch.setattr(writing, "conflicts", lambda facts, documents: {})
     shop = [
         document("r", "Fan 30 W", kind="review", product="l"),

@@ -7,12 +7,20 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
 from moonshelf.catalog.product import Product
 from moonshelf.catalog.store import Catalog
 from moonshelf.catalog.writer import CatalogWriter
 from moonshelf.errors import DataError, UsageError
-from moonshelf.graph.documents import Unread, check_fields, from_catalog, from_documents, from_table
+from moonshelf.graph.documents import (
+    Unread,
+    check_fields,
+    from_catalog,
+    from_documents,
+    from_table,
+    made,
+)
 from moonshelf.graph.records import Document
 
 
@@ -59,14 +67,6 @@ def test_fields_come_in_the_order_asked_for_with_attributes_as_lines(tmp_path: P
     (found,) = from_table(path, options, ("attributes", "title", "attributes")).documents()
     assert found.fields == (("attributes", "color: Red\nsize: 20 cm"), ("title", "Fan"))
     assert found.category == "Home > Fans"
-
-
-def test_a_review_names_its_listing(tmp_path: Path) -> None:
-    path = table(tmp_path, '{"id": 1, "title": "Loud", "about": "p7"}\n', "reviews.jsonl")
-    (found,) = from_table(path, {"product": "about"}, kind="review").documents()
-    assert (found.id, found.kind, found.about) == ("1", "review", "p7")
-    with pytest.raises(UsageError, match="says nothing about listings"):
-        from_table(path, {"product": "about"})
 
 
 def test_parquet_reads_only_what_it_uses(tmp_path: Path) -> None:
@@ -131,6 +131,14 @@ def test_a_catalogue_is_a_source_without_its_pictures(tmp_path: Path) -> None:
     assert source.first(2).total == 2
     with pytest.raises(UsageError):
         source.first(0)
+
+
+def test_two_fields_of_one_name_are_no_document() -> None:
+    """A span names its field, so the name must tell which."""
+    fields = (("text", "red"), ("title", "Fan"), ("text", "blue"))
+    with pytest.raises(ValidationError, match="two fields have the same name"):
+        Document(id="a", fields=fields)
+    assert isinstance(made("row 1", id="a", fields=fields), Unread)
 
 
 def test_documents_in_memory_are_a_source() -> None:

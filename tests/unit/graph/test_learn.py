@@ -18,7 +18,7 @@ from moonshelf.graph.records import Document
 from moonshelf.graph.schema.gatekeeper import Gatekeeper
 from moonshelf.graph.schema.history import History
 from moonshelf.graph.schema.sample import Stopping
-from moonshelf.graph.usage import usage_of
+from moonshelf.graph.usage import VALUES_KEPT, usage_of
 from tests.unit.graph.toy_backend import COLOR, MODEL, POWER, ToyBackend, reply_error
 
 KINDS = ("Fan", "Lamp", "Kettle", "Toaster", "Iron")
@@ -92,11 +92,39 @@ def test_batches_without_an_answer_are_counted_and_left_out(tmp_path: Path) -> N
     assert found.tried == found.sampled, "a backend with costs tries nothing more"
 
 
-def test_no_answer_at_all_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("documents", "asked"), [(200, 3), (10, 2), (3, 1)])
+def test_no_answer_at_all_is_an_error(tmp_path: Path, documents: int, asked: int) -> None:
     backend = Silent(answers=False)
-    with pytest.raises(BatchStopped, match="no schema can be learned"):
-        learn(lambda: SHOP, backend, keeper(tmp_path))
-    assert backend.asked == 3
+    with pytest.raises(BatchStopped, match="no schema can be learned: no JSON"):
+        learn(lambda: SHOP[:documents], backend, keeper(tmp_path))
+    assert backend.asked == asked
+    assert learn(list, backend, keeper(tmp_path)).sampled == 0
+
+
+def test_no_more_samples_are_read_than_asked_for(tmp_path: Path) -> None:
+    read: list[str] = []
+
+    class Watching(ToyBackend):
+        def propose(self, batch: Sequence[Document], ontology: Ontology) -> Proposal:
+            read.extend(one.id for one in batch)
+            return super().propose(batch, ontology)
+
+    found = learn(lambda: SHOP, Watching(), keeper(tmp_path), LearnSettings(samples=7, trial=0))
+    assert found.sampled == len(read) == len(set(read)) == 7
+    assert found.stopped == "7 documents are read"
+
+
+def test_what_a_graph_holds_counts_like_the_trial(tmp_path: Path) -> None:
+    coded = titled("c", "Fan 20 W AB100")
+    (held,) = trial_outcomes([coded], Extractor(ToyBackend(), ONTOLOGY))
+    gatekeeper = keeper(tmp_path)
+    learn(lambda: SHOP, ToyBackend(), gatekeeper, held=lambda: [held])
+    assert {p.name for p in gatekeeper.ontology.properties} == {"power", "color", "model"}
+    # What the trial read of a document is what is known of it.
+    gatekeeper = keeper(tmp_path / "again")
+    old = held.model_copy(update={"document": SHOP[0].id})
+    learn(lambda: SHOP, ToyBackend(), gatekeeper, held=lambda: [old])
+    assert "model" not in {p.name for p in gatekeeper.ontology.properties}
 
 
 def test_a_wrong_call_is_raised_as_it_is(tmp_path: Path) -> None:
@@ -137,6 +165,20 @@ def test_usage_is_counted_by_document() -> None:
     # color and model are of one form, and one document holds both, with other values.
     assert (color.clashes, found["model"].clashes) == ((("model", 1),), (("color", 1),))
     assert power.clashes == ()
+
+
+def test_usage_counts_former_names_and_tells_of_values_that_it_leaves_out() -> None:
+    shop = [titled(f"d{k}", f"Fan {k} W") for k in range(1, VALUES_KEPT + 4)]
+    outcomes = list(trial_outcomes(shop, Extractor(ToyBackend(), ONTOLOGY)))
+    renamed = ONTOLOGY.model_copy(
+        update={
+            "properties": (POWER.model_copy(update={"name": "wattage"}),),
+            "aliases": (("power", "wattage"),),
+        }
+    )
+    found = usage_of(outcomes, renamed)["wattage"]
+    assert (found.documents, len(found.values), found.more) == (len(shop), VALUES_KEPT, 3)
+    assert usage_of(outcomes[:9], ONTOLOGY)["power"].more == 0
 
 
 def test_equal_values_are_one_whatever_their_digits() -> None:

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from moonshelf.errors import UsageError
-from moonshelf.graph.identity import Describer, Profile, gtin, title_codes, title_gtins
+from moonshelf.graph.builtin.quantities import quantities
+from moonshelf.graph.builtin.quantity import Quantity
+from moonshelf.graph.identity import (
+    LONGEST_TITLE,
+    Describer,
+    Profile,
+    gtin,
+    title_codes,
+    title_gtins,
+)
 from moonshelf.graph.ontology import ROOT, ClassDef, Ontology, PropertyDef
 from moonshelf.graph.records import Amount, Document, Fact, Span, TextEvidence
 from moonshelf.graph.resolve import LARGEST_BLOCK, WINDOW, Link, resolve
@@ -131,6 +144,24 @@ def test_variants_are_not_joined_by_way_of_a_third() -> None:
     assert found.held_back == 1
 
 
+def test_variants_of_one_model_are_not_joined_by_a_third_with_both_codes() -> None:
+    shared = {"brand": "lloyd"}
+    a = profile("a", "Lloyd Split AC GLS18I3FWAAC", **shared)
+    b = profile("b", "Lloyd Split AC GLS18I3FWAAC GLS18I3FWBBC", **shared)
+    c = profile("c", "Lloyd Split AC GLS18I3FWBBC", **shared)
+    found = resolve([a, b, c])
+    kinds = {(link.left, link.right): link.relation for link in found.links}
+    assert kinds[("a", "c")] == "isVariantOf"
+    assert list(kinds.values()).count("sameAs") == 1 and found.held_back == 1
+
+
+def test_a_product_is_not_compared_with_itself() -> None:
+    """Two codes of one family share a block, and so does each of them with itself."""
+    both = profile("a", "Lloyd Split AC GLS18I3FWAAC GLS18I3FWBBC", brand="lloyd")
+    found = resolve([both])
+    assert (found.links, found.compared) == ((), 0)
+
+
 def test_the_order_of_the_input_does_not_matter() -> None:
     rng = random.Random(3)
     brands = ("lloyd", "voltas", "daikin")
@@ -175,8 +206,6 @@ def test_products_without_any_text_are_not_the_same() -> None:
 
 def test_codes_and_numbers_are_read_by_their_shape() -> None:
     def codes(title: str) -> list[str]:
-        from moonshelf.graph.builtin.quantities import quantities
-
         return list(title_codes(title, quantities(title)))
 
     title = "Haier 1.5 Ton AC (6-in-1, 18000BTU, HSU17V-TMS3BE, 2023 Model)"
@@ -188,6 +217,54 @@ def test_codes_and_numbers_are_read_by_their_shape() -> None:
     assert gtin("96385074") == "00000096385074"
     assert gtin("0000000000000") == gtin("12345") == gtin("١٢٣٤٥٦٧٨") == ""
     assert list(title_gtins("EAN 4006381333931, tel 4006381333932")) == ["04006381333931"]
+
+
+def test_what_stands_far_before_a_code_says_nothing_of_it() -> None:
+    def codes(title: str) -> list[str]:
+        return list(title_codes(title, quantities(title)))
+
+    assert codes("fits " + " " * 150 + "DUAL12345") == []
+    assert codes("fits " + " " * 250 + "DUAL12345") == ["dual12345"]
+    # Quantities may lie in any order and into each other.
+    spans = [Quantity(8, 10, Decimal(1), unit="volt"), Quantity(0, 30, Decimal(2), unit="watt")]
+    assert list(title_codes("abc 123 AB12345 AB67890 xyz 9 QR45678", spans)) == ["qr45678"]
+
+
+@pytest.mark.parametrize("title", ["AB{k:04}X 5 W ", ".", "for ", "x", "A{k} "])
+def test_a_megabyte_of_title_takes_no_longer_than_a_page(title: str) -> None:
+    size = 2**20 // len(title.format(k=1000))
+    text = "".join(title.format(k=1000 + k % 9000) for k in range(size))
+    started = time.process_time()
+    one, other = profile("a", text, brand="lloyd"), profile("b", f"{text}!", brand="lloyd")
+    resolve([one, other])
+    assert len(one.title) <= LONGEST_TITLE and len(one.codes) <= LONGEST_TITLE
+    assert time.process_time() - started < 5
+
+
+def test_a_listings_title_names_it_wherever_it_stands() -> None:
+    """The first field may be another one; a review's headline names another thing."""
+    fields = (("category", "Home > AC"), ("title", "Lloyd GLS18I3FWAGC"))
+    listing = Document(id="a", fields=fields)
+    review = Document(id="r", fields=(("title", "Bought ABC12345"),), kind="review", product="a")
+    found = DESCRIBER.profile("a", OWNER, [review, listing], [])
+    assert (found.title, found.codes) == ("lloyd gls18i3fwagc", {"gls18i3fwagc"})
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_family_does_not_depend_on_the_hash_seed(seed: int) -> None:
+    """Values of one length are taken out in one order: the one may leave the other no place."""
+    code = (
+        "from moonshelf.graph.identity import _bare\n"
+        "print(_bare('red hot fan', {'red hot', 'hot fan'}, set()))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONHASHSEED": str(seed)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout == "red\n"
 
 
 def test_links_are_records_and_two_products_cannot_share_an_id() -> None:

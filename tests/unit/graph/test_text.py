@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moonshelf.graph.text import find, fold, fold_value
+from moonshelf.graph.text import find, fold, fold_value, is_whole
+from tests.unit.graph.growth import assert_linear
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,12 @@ from moonshelf.graph.text import find, fold, fold_value
         ("cafe\u0301", "café"),
         ("ﬁt", "fit"),
         ("x\x00y", "x y"),
+        ("ｶﾞﾗｽ", "ガラス"),
+        ("\u0995\u09c7\u09be", "\u0995\u09cb"),
+        ("ㄱㅏ", "가"),
+        ("\u1100\u200b\u1161", "가"),
+        ("®\ufe0f a\u034f", "® a"),
+        (" \u0e33", " \u0e4d\u0e32"),
         ("", ""),
     ],
 )
@@ -69,10 +77,29 @@ def test_a_stretch_outside_is_an_error():
         ("Straße", "s", []),
         ("anything", "  ", []),
         ("1.5Ton", "1.5", ["1.5"]),
+        ("कमीज लाल", "कम", []),
+        ("कमीज लाल", "ज", []),
+        ("कमीज लाल", "कमीज", ["कमीज"]),
+        ("cafe\u0301 noir", "cafe", []),
+        ("cafe\u0301 noir", "café", ["cafe\u0301"]),
+        ("ｶﾞﾗｽのｺｯﾌﾟ", "ガラス", ["ｶﾞﾗｽ"]),
+        ("ｶﾞﾗｽ", "カ", []),
+        ("Dyson®\ufe0f V8", "dyson®", ["Dyson®\ufe0f"]),
+        ("AC 12 000 BTU/h", "000 BTU/h", []),
+        ("AC 12 000 BTU/h", "12", []),
+        ("AC 12 000 BTU/h", "12 000", ["12 000"]),
+        ("Note 12 128 GB", "128 GB", ["128 GB"]),
     ],
 )
 def test_finds(text, raw, slices):
     assert [text[a:b] for a, b in find(text, raw)] == slices
+    assert find(fold(text), raw) == find(text, raw)
+    assert all(is_whole(text, a, b) for a, b in find(text, raw))
+
+
+def test_half_a_letter_is_not_whole():
+    assert not is_whole("कमीज", 0, 2) and not is_whole("कमीज", 3, 4)
+    assert is_whole("कमीज लाल", 0, 4) and is_whole("5\ufe0f in", 0, 1)
 
 
 def test_fold_value_trims():
@@ -102,6 +129,17 @@ def test_folding_twice_changes_nothing(text):
     assert fold(once).text == once
 
 
+# Letters whose forms differ, and what may stand between them.
+JOINED = "aé\u0301\u0323\u034f\ufe0f\u200b\u0995\u09c7\u09be\u09cbㄱㅏ각ｶﾞ\u3099 ´½1²-×ß\u0345"
+
+
+@given(st.one_of(st.text(max_size=30), st.text(alphabet=JOINED, max_size=12)))
+def test_composed_and_decomposed_forms_are_one(text):
+    decomposed = fold(unicodedata.normalize("NFD", text)).text
+    assert decomposed == fold(unicodedata.normalize("NFC", text)).text
+    assert fold(decomposed).text == decomposed
+
+
 @given(st.text(max_size=40), st.text(min_size=1, max_size=10), st.text(max_size=40))
 def test_found_slices_are_what_was_asked(left, raw, right):
     text = f"{left} {raw} {right}"
@@ -109,11 +147,15 @@ def test_found_slices_are_what_was_asked(left, raw, right):
         assert fold(text[a:b]).text.strip() == fold(raw).text.strip()
 
 
-@pytest.mark.parametrize("filler", ["a", "é", " ", "\u0301", "1", "\x00", "½", "\u05d0"])
-def test_a_megabyte_takes_no_time(filler):
-    text = filler * 200_000 + " end"
-    assert fold(text).text.endswith(" end")
-    assert find(text, "end") == [(len(text) - 3, len(text))]
+@pytest.mark.parametrize("filler", ["a", "é", " ", "\u0301", "1", "\x00", "½", "\u05d0", "0 00"])
+def test_the_time_grows_with_the_text(filler):
+    def work(length: int) -> None:
+        text = filler * length + " end"
+        assert fold(text).text.endswith(" end")
+        assert find(text, "end") == [(len(text) - 3, len(text))]
+        find(text, filler * 2)
+
+    assert_linear(work, 10_000)
 
 
 def test_random_bytes_never_raise():

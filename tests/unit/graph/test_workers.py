@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from moonshelf.errors import StoreError
+from moonshelf.files import lock_folder
+from moonshelf.graph import workers
 from moonshelf.graph.workers import CHUNK, in_processes, in_threads, processes_work
 
 forks = pytest.mark.skipif(not processes_work(), reason="this platform cannot fork")
@@ -59,6 +66,63 @@ def test_a_hanging_document_is_given_up() -> None:
     assert time.monotonic() - start < 20
     assert [k for k, one in enumerate(found) if one.startswith("lost")] == [3]
     assert "longer than 0.4 s" in found[3]
+
+
+@forks
+def test_time_in_which_all_was_stopped_counts_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-Z stops the whole group: what came before and after it is what an item took."""
+    passed = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed[0], sleep=time.sleep)
+    monkeypatch.setattr(workers, "time", clock)
+
+    def work(item: int) -> str:
+        time.sleep(1.5 if item == 1 else 0)
+        return f"done {item}"
+
+    results = in_processes(range(3), work, lost, workers=1, limit_s=60)
+    found = [next(results)]
+    passed[0] += 1000
+    assert [*found, *results] == ["done 0", "done 1", "done 2"]
+
+
+PARENT = """
+import sys, time
+from moonshelf.errors import StoreError
+from moonshelf.files import lock_folder
+from moonshelf.graph.workers import in_processes
+from pathlib import Path
+def work(item):
+    Path(sys.argv[1], "began").touch()
+    time.sleep(600)
+with lock_folder(Path(sys.argv[1]), StoreError("busy")):
+    list(in_processes(range(4), work, print, workers=2))
+"""
+
+
+@forks
+def test_a_killed_build_lets_go_of_its_lock_and_its_processes_end(tmp_path: Path) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)])
+    while not (tmp_path / "began").exists():
+        assert parent.poll() is None
+        time.sleep(0.02)
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    pids = children.read_text().split() if children.exists() else []
+    parent.kill()
+    parent.wait()
+    with lock_folder(tmp_path, StoreError("still held")):
+        pass
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}/stat").exists() and not _is_over(pid) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _is_over(pid: str) -> bool:
+    """Ended, and waiting for somebody to take note."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 @forks

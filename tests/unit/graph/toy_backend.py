@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
@@ -35,7 +38,15 @@ class ToyBackend:
         self.explode, self.wrong = dict(explode or {}), set(wrong)
         self.version = "1"
         self.studied = 0
-        self.extracted: list[str] = []
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the backend
+        # Processes that are forked write to it, too.
+        fcntl.fcntl(self._log, fcntl.F_SETFL, os.O_APPEND)
+
+    @property
+    def extracted(self) -> list[str]:
+        """Ids of the documents that were read, in any process."""
+        file = self._log.fileno()
+        return os.pread(file, os.fstat(file).st_size, 0).decode().splitlines()
 
     @property
     def fingerprint(self) -> str:
@@ -59,7 +70,7 @@ class ToyBackend:
         return [Drop(name=name, reason="no document uses it") for name in unused]
 
     def extract(self, document: Document, ontology: Ontology) -> Extraction:
-        self.extracted.append(document.id)
+        os.write(self._log.fileno(), f"{document.id}\n".encode("utf-8", "backslashreplace"))
         if document.id in self.explode:
             raise self.explode[document.id]
         found = list(facts(document))

@@ -15,7 +15,6 @@ from moonshelf.catalog.store import Catalog
 from moonshelf.catalog.writer import CatalogWriter
 from moonshelf.encoder import FastConfig, build_encoder
 from moonshelf.encoder.config import PictureConfig, StemConfig
-from moonshelf.errors import UsageError
 from moonshelf.objectives.contrastive import info_nce_dense
 from moonshelf.training import contents
 from moonshelf.training.augment import augment_pictures, augment_text
@@ -291,44 +290,6 @@ def test_losses_together_are_the_losses_alone(shop: Catalog, mini_batch: int | N
         )
     torch.testing.assert_close(total, expected, rtol=1e-5, atol=1e-6)
     assert {"contrast", "contrast/whole", "contrast/part"} <= set(report)
-
-
-def test_prefixes_are_trained_beside_the_whole(shop: Catalog):
-    """The loss is the mean over widths of the loss of unit prefixes; all of them are told."""
-    terms = {"x": TermConfig(query=View.TEXT, item=View.IMAGE)}
-    config = AlignConfig(steps=1, batch=16, terms=terms, matryoshka=(2, 4))
-    source = ContentSource(shop, PixelCache.build(shop, 32, 32))
-    fast = FastConfig(
-        vocabulary=300,
-        width=16,
-        dim=8,
-        stem=StemConfig(width=4),
-        pictures=PictureConfig(height=32, width=32),
-    )
-    encoder = build_encoder(fast, ["a red bar", "a green bar", "same words"])
-    found = AlignStage("align", config, encoder, source, seed=0, device=CPU)
-    work = found.work(0)
-    query, item = (torch.cat([encoder(collate()) for collate in side]) for side in work.sides)
-    total, report = found.loss(work, query, item)
-    (keep_out,) = work.about.keep_out
-    by_width = [
-        info_nce_dense(
-            torch.nn.functional.normalize(query[:, :width], dim=1),
-            torch.nn.functional.normalize(item[:, :width], dim=1),
-            found.temperature(),
-            keep_out=keep_out,
-            symmetric=True,
-        ).loss
-        for width in (2, 4, 8)
-    ]
-    torch.testing.assert_close(total, sum(by_width) / 3, rtol=1e-5, atol=1e-6)
-    for width, loss in zip((2, 4, 8), by_width, strict=True):
-        assert float(report[f"contrast@{width}"]) == pytest.approx(float(loss.detach()), rel=1e-5)
-    wide = config.model_copy(update={"matryoshka": (4, 16)})
-    with pytest.raises(UsageError, match="a prefix of 16 numbers of vectors of 8"):
-        AlignStage("align", wide, encoder, source, seed=0, device=CPU)
-    with pytest.raises(ValueError, match="increase"):
-        AlignConfig(steps=1, terms=terms, matryoshka=(4, 4))
 
 
 def test_items_that_carry_the_shown_values_are_no_negatives(tmp_path: Path):

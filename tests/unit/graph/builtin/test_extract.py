@@ -96,7 +96,6 @@ def test_what_touches_the_ellipsis_is_not_trusted(kettle_reader):
 @pytest.mark.parametrize(
     ("title", "absent"),
     [
-        ("Ferro Travel Kettle without Keep Warm and 1 L", "-"),
         ("Ferro Lid for 1.7 L Kettle", "volume"),
         ("Ferro Lid compatible with 2200 W Kettle", "power"),
         ("Ferro Travel Kettle, lighter than 1.7 L ones", "volume"),
@@ -107,14 +106,34 @@ def test_what_touches_the_ellipsis_is_not_trusted(kettle_reader):
 def test_guards(kettle_reader, title, absent):
     found, extraction = facts(kettle_reader, title)
     assert absent not in found
-    if absent != "-":
-        assert [r.step for r in extraction.refusals] == ["guard"]
+    assert [r.step for r in extraction.refusals] == ["guard"]
 
 
 def test_a_denial_is_a_fact(kettle_reader):
     found, _ = facts(kettle_reader, "Ferro 1 L Travel Kettle (Non-WiFi, without Keep Warm)")
     assert found["wifi"] == {False: "Non-WiFi"}
     assert found["keep_warm"] == {False: "without Keep Warm"}
+
+
+@pytest.mark.parametrize(
+    ("value", "stated"), [("Yes", True), ("No", False), ("Not included", False), ("N/A", None)]
+)
+def test_a_pair_says_yes_or_no(kettle_reader, value, stated):
+    found, _ = facts(kettle_reader, "Ferro 1 L Travel Kettle", description=f"Keep Warm: {value}")
+    expected = {} if stated is None else {stated: f"Keep Warm: {value}"}
+    assert found.get("keep_warm", {}) == expected
+
+
+def test_refusals_are_as_few_as_facts(kettle_reader):
+    title = "Ferro Travel Kettle, compatible with " + "Keep Warm " * 300
+    document = Document(id="d", fields=(("title", title),))
+    assert len(kettle_reader.extract(document).refusals) == 100
+
+
+def test_a_denial_ends_before_what_it_does_not_deny(kettle_reader):
+    found, _ = facts(kettle_reader, "Ferro Travel Kettle without Keep Warm and 1 L")
+    assert found["keep_warm"] == {False: "without Keep Warm"}
+    assert found["volume"] == {"1": "1 L"}
 
 
 def test_a_number_sign_and_a_distant_denial_deny_nothing(kettle_reader):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from moonshelf.graph.builtin.guards import guarded, zones
 from moonshelf.graph.builtin.segments import segments
+from tests.unit.graph.growth import assert_linear
 
 
 def guard_of(text, words, title=True):
@@ -42,6 +45,43 @@ def guard_of(text, words, title=True):
 )
 def test_guards(text, words, guard):
     assert guard_of(text, words) == guard
+
+
+@pytest.mark.parametrize("repeats", [1, 10, 40, 400])
+def test_a_zone_reaches_over_all_that_stand_in_it(repeats):
+    text = "It fits " + "no a " * repeats + "and Wi-Fi AC"
+    assert guard_of(text, "Wi-Fi", title=False) == "compatibility"
+    assert guard_of("no a " * repeats + "and Wi-Fi AC", "Wi-Fi", title=False) is None
+
+
+def test_a_denial_behind_hides_no_other_zone():
+    text = "not BPA-free and red"
+    assert guard_of(text, "BPA-free") == "negation"
+
+
+@given(st.lists(st.sampled_from(["no ", "for ", "red ", "BPA-free ", "than ", ", ", "5 ", ". "])))
+def test_the_nearest_zone_is_found(pieces):
+    """As among all zones, one by one."""
+    text = "".join(pieces)
+    found = zones(text, segments(text, True))
+    for start in range(len(text)):
+        covering = [
+            zone
+            for zone in found
+            if zone.start < start + 4 and start < zone.end
+            if not (zone.behind and start + 4 > zone.end)
+        ]
+        assert guarded(found, start, start + 4) == (covering[-1] if covering else None)
+
+
+def test_the_time_grows_with_the_text():
+    def work(length: int) -> None:
+        text = "It fits " + "no a " * length + "red " * length
+        found = zones(text, segments(text, False))
+        for start in range(0, len(text), 4):
+            guarded(found, start, start + 3)
+
+    assert_linear(work, 4_000)
 
 
 def test_a_sentence_guards_to_its_end_only():

@@ -8,8 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moonshelf.graph.builtin.numbers import decimal_mark, read
+from moonshelf.graph.builtin.marks import decimal_mark
+from moonshelf.graph.builtin.numbers import read
 from moonshelf.graph.builtin.quantities import amounts, numerals, quantities
+from moonshelf.graph.builtin.reading import read_document
+from moonshelf.graph.records import Document
+from tests.unit.graph.growth import assert_linear
 
 
 def shown(text, mark=None):
@@ -45,6 +49,10 @@ def shown(text, mark=None):
             ("EER 12.5", "12.5", "btu_per_watt_hour"),
             ("SEER: 16", "16", "seasonal_btu_per_watt_hour"),
         ]),
+        ("SEER2 15.2, 16 SEER2", [
+            ("SEER2 15.2", "15.2", "seasonal_btu_per_watt_hour_2"),
+            ("16 SEER2", "16", "seasonal_btu_per_watt_hour_2"),
+        ]),
         ("12.5 EER, COP 3.2", [
             ("12.5 EER", "12.5", "btu_per_watt_hour"), ("COP 3.2", "3.2", "watt_per_watt"),
         ]),
@@ -64,6 +72,20 @@ def shown(text, mark=None):
         ("24 ± 2 °C", [("24 ± 2 °C", "24", "celsius")]),
         ("24°C +/- 2°C", [("24°C +/- 2°C", "24", "celsius")]),
         ("±5%", [("±5%", "-5..5", "percent")]),
+        ("-20 to 10 °C", [("-20 to 10 °C", "-20..10", "celsius")]),
+        ("-20 to -5 °C", [("-20 to -5 °C", "-20..-5", "celsius")]),
+        ("-20...+50 °C", [("-20...+50 °C", "-20..50", "celsius")]),
+        ("−10…40 °C", [("−10…40 °C", "-10..40", "celsius")]),
+        ("at -20/+50 °C", [("-20/+50 °C", "-20..50", "celsius")]),
+        ("from -5 to 10 °C", [("-5 to 10 °C", "-5..10", "celsius")]),
+        ("between -20 and -5 °C", [("-20 and -5 °C", "-20..-5", "celsius")]),
+        ("-40 - -20 dB", [("-40 - -20 dB", "-40..-20", "decibel")]),
+        # Two signs that make no range: neither end is the value.
+        ("-5 to -20 °C", []),
+        ("-20 -10 °C", []),
+        ("5 to -7 kg", []),
+        ("-12 to 12 V", []),
+        ("Haier -1.5 to 2 Ton", [("1.5 to 2 Ton", "1.5..2", "ton")]),
         # A falling "range" is none.
         ("9-5 kg", [("9", "9", "bare"), ("5 kg", "5", "kilogram")]),
         ("Haier -1.5 Ton", [("1.5 Ton", "1.5", "ton")]),
@@ -196,6 +218,35 @@ def test_tolerance():
         ("0,375 kg", ["0.375"]),
         (".5 kg", ["0.5"]),
         ("1.2.3 kg", []),
+        # Set apart by a plain blank: one number where nothing else can be meant.
+        ("Klima uređaj 12 000 BTU/h", ["12000"]),
+        ("1 500 000 W", ["1500000"]),
+        ("12 000,5 W", ["12000.5"]),
+        ("1 500 - 2 000 W", ["1500"]),
+        ("1 000-1 500 W", ["1000"]),
+        ("1 500 W", []),
+        ("2 500 ml", []),
+        ("Note 12 128 GB", []),
+        ("Pack of 2 500 ml", ["2", "500"]),
+        ("S21 128 GB, ML350 370 kg", ["128", "370"]),
+        ("5 100% cotton", ["5", "100"]),
+        ("Size 10 200 x 300 mm", ["10", "200", "300"]),
+        # No number is the rest of one.
+        ("Rs12 000 W", []),
+        ("1,500 000 W", []),
+        # Too long to be one.
+        ("8901234567890", []),
+        ("8901234567890 W", []),
+        ("1.1234567890123 m", []),
+        ("890123456789", ["890123456789"]),
+        # No evidence of decimals.
+        ("LG AC 2022,5 Star 1,500 W", ["2022.5"]),
+        ("2022,5 kg 1,500 W", ["2022.5"]),
+        ("iPhone 11,12 Pro 1,500 mAh", ["11.12"]),
+        ("sizes 6,7 and 8, 1,200 ml", ["6.7", "8"]),
+        ("sizes 5, 6,7 L, 1,200 ml", ["5", "6.7"]),
+        ("Bluetooth 5.0, 1.200 W", ["5.0"]),
+        ("USB 3.0 A, 1.200 W", ["3.0"]),
     ],
 )
 def test_thousands_and_decimals(text, expected):
@@ -205,6 +256,41 @@ def test_thousands_and_decimals(text, expected):
 def test_the_caller_may_know_the_mark():
     assert quantities("1,500 W", ".")[0].low == 1500
     assert quantities("1,500 W", ",")[0].low == Decimal("1.5")
+    assert quantities("1,5 kg 1,500 W", "?")[1:] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "mark", "expected"),
+    [
+        # Who writes a decimal comma sets thousands apart by blanks; "2 500 ml" may be a pack.
+        ("1 500 W", ",", ["1500"]),
+        ("1 500,5 W", ",", ["1500.5"]),
+        ("2 500 ml", ",", []),
+        ("12 500 ml", ",", []),
+        ("Note 12 128 GB", ".", ["12", "128"]),
+        ("Power: 1 500 W", ".", []),
+        ("1 050 W", ".", ["1050"]),
+        ("Klima 12 000 BTU/h", ".", ["12000"]),
+        ("1 500 W", "?", []),
+    ],
+)
+def test_blanks_within_numbers_by_the_mark(text, mark, expected):
+    assert [str(q.low) for q in quantities(text, mark)] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "corpus", "expected"),
+    [
+        ("2 Ton AC 2022,5 Star 24,000 BTU", ".", "24000"),
+        ("2,5 kg AC 24,000 BTU", ".", None),
+        ("2,5 kg AC 24,000 BTU", ",", "24.000"),
+        ("2,5 kg AC 24,000 BTU", None, "24.000"),
+    ],
+)
+def test_a_document_against_its_corpus(text, corpus, expected):
+    (field,) = read_document(Document(id="d", fields=(("title", text),)), corpus)
+    found = [w.quantity for w in field.words if w.quantity and w.quantity.unit == "btu_per_hour"]
+    assert [str(q.low) for q in found if q] == ([expected] if expected else [])
 
 
 def test_evidence_of_decimals():
@@ -213,6 +299,9 @@ def test_evidence_of_decimals():
     assert decimal_mark("sizes 36,38") is None
     assert decimal_mark("1,500") is None
     assert decimal_mark("1.5 and 2,5 kg") is None
+    assert decimal_mark("Bluetooth 5.0 and 2,5 kg") == ","
+    assert decimal_mark("$12.50") == "."
+    assert decimal_mark("1.500,25 W") == ","
     assert read("12,34,567") == 1234567
 
 
@@ -227,6 +316,11 @@ def test_evidence_of_decimals():
         ("4/5", ["4", "5", "0.8"], []),
         ("Ftl50tv16v2", ["50", "16", "2"], ["501"]),
         ("Two-way", ["2"], []),
+        ("12 000 BTU/h", ["12000"], ["12", "0"]),
+        ("1 500 W", ["1500", "1", "500"], []),
+        ("2022 500 W", ["2022", "500"], ["2022500"]),
+        ("8901234567890", [], ["890123456789", "0"]),
+        ("-20 to -5 °C", ["-20", "-5"], []),
         ("no number", [], ["0"]),
     ],
 )
@@ -263,6 +357,9 @@ def test_never_raises_and_spans_stand_in_the_text(text):
     amounts(text, "centimeter")
 
 
-@pytest.mark.parametrize("piece", ["1", "1 ", "5 kg ", "1x", '"', "1,", "pack of 5 ", "\x00", "±1"])
+@pytest.mark.parametrize(
+    "piece",
+    ["1", "1 ", "5 kg ", "1x", '"', "1,", "pack of 5 ", "\x00", "±1", "1 000 ", "1 500 ", "-1...-"],
+)
 def test_a_long_text_takes_linear_time(piece):
-    quantities(piece * 20_000)
+    assert_linear(lambda length: numerals(piece * length), 2_000)

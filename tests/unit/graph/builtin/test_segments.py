@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moonshelf.graph.builtin.segments import cut_at, segments
+from tests.unit.graph.growth import assert_linear
 
 
 def shown(text, title):
@@ -61,6 +62,14 @@ def test_lines_sentences_and_pairs():
     assert [s.kind for s in found][:3] == ["line", "sentence", "sentence"]
 
 
+@pytest.mark.parametrize("gap", [" ", "  ", "\u00a0 "])
+def test_an_abbreviation_ends_no_sentence(gap):
+    assert shown(f"Weighs approx.{gap}5 pounds. Made well", False) == [
+        f"Weighs approx.{gap}5 pounds",
+        "Made well",
+    ]
+
+
 def test_cut_titles():
     assert cut_at("Split AC (Copper, Whi...") == len("Split AC (Copper, Whi")
     assert cut_at("Split AC (Copper, …") == len("Split AC (Copper,")
@@ -78,6 +87,6 @@ def test_never_raises_and_never_overlaps(text, title):
 
 
 @pytest.mark.parametrize("piece", ["(", "a,", "Key: ", "a: b, ", "<", "- ", "x. ", "\n", "a\t"])
-def test_long_texts_take_linear_time(piece):
-    segments(piece * 30_000, True)
-    segments(piece * 30_000, False)
+@pytest.mark.parametrize("title", [True, False])
+def test_long_texts_take_linear_time(piece, title):
+    assert_linear(lambda length: segments(piece * length, title), 10_000)

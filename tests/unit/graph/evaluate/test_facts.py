@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from moonshelf.errors import DataError
-from moonshelf.graph.evaluate.align import _assign, align, greedy
+from moonshelf.graph.evaluate.align import align, assign, greedy
 from moonshelf.graph.evaluate.claims import Claim, claims, gold_claims, number_key, word_key
 from moonshelf.graph.evaluate.facts import fact_scores, matches
 from moonshelf.graph.evaluate.gold import gold_ontology, labelled, read_gold
@@ -165,7 +165,7 @@ def test_matching_equals_counting_by_hand(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_the_assignment_is_the_best_of_all(seed: int) -> None:
     table = np.random.default_rng(seed).integers(0, 9, (4, 5)).astype(float)
-    chosen, method = _assign(table)
+    chosen, method = assign(table)
     best = max(
         sum(table[i, j] for i, j in enumerate(columns))
         for columns in itertools.permutations(range(5), 4)
@@ -219,3 +219,35 @@ def test_the_shipped_gold_set_is_read() -> None:
     assert len(gold.texts) == 100
     assert gold.properties["cooling_capacity"].dimension == "power"
     assert {p.name for p in gold_ontology(gold).properties} == set(gold.properties)
+
+
+def test_a_feature_may_stand_for_the_no_of_another_only_where_asked() -> None:
+    here = ("title", 0, 5)
+
+    def claim(name: str, value: str) -> Claim:
+        return Claim(name, frozenset({value}), here, boolean=True)
+
+    yes = [([claim("inverter", "True")], [claim("variable", "True")])] * 4
+    no = [([claim("fixed_speed", "True")], [claim("variable", "False")])] * 3
+    plain = align([*yes, *no])
+    assert plain.read([claim("fixed_speed", "True")]) == []
+    assert plain.unread([claim("fixed_speed", "True")]) == 1
+    asked = align([*yes, *no], opposites=True)
+    (read,) = asked.read([claim("fixed_speed", "True")])
+    assert (read.property, read.keys) == ("variable", {"False"})
+    assert asked.unread([claim("fixed_speed", "True")]) == 0
+    # What is not read is counted: the "no" of a feature that stands for a value.
+    denied = claim("fixed_speed", "False")
+    assert asked.read([denied]) == [] and asked.unread([denied]) == 1
+
+
+def test_the_half_that_is_scored_is_named() -> None:
+    docs = [listing(k) for k in range(12)]
+    texts = [gold_of(doc, "dev" if k < 8 else "test") for k, doc in enumerate(docs)]
+    found = {doc.id: found_in(doc) for doc in docs[:8]}  # nothing was found on test
+    gold = shop.gold_set(*texts)
+    test = fact_scores(found, docs, shop.ONTOLOGY, gold)
+    dev = fact_scores(found, docs, shop.ONTOLOGY, gold, split="dev")
+    assert (test.split, test.listed.score.found) == ("test", 0)
+    assert dev.split == "dev" and dev.listed.score.precision > 0.9
+    assert "8 labelled dev texts" in dev.protocol and "4 labelled test texts" in test.protocol

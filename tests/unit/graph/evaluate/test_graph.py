@@ -65,6 +65,16 @@ def test_coverage_counts_mentions_that_a_fact_stands_on() -> None:
     assert text_coverage([ONE, TWO], {}).units.reached == 0
 
 
+def test_a_model_code_is_no_amount() -> None:
+    """35 W is in the words of a fact that says nothing of how much: it counts with any fact."""
+    coded = shop.extraction(TWO, shop.fact(TWO, "slogan", "35 W fan", "35 w fan"))
+    covered = text_coverage([TWO], {"two": coded})
+    assert (covered.units.mentions, covered.units.reached) == (1, 0)
+    assert covered.units_by_any_fact.reached == 1
+    assert covered.plain_units.reached == 0
+    assert covered.missed == ("two: 35 W",)
+
+
 def test_the_plain_pattern_wants_a_whole_unit() -> None:
     found = [m[0] for m in plain_mentions().finditer("5 W, 5 Whatever, 1.5 Ton, A5 W, 12kg 3-inch")]
     assert found == ["5 W", "1.5 Ton", "12kg", "3-inch"]

@@ -172,15 +172,18 @@ def test_retry_after_headers(header, seconds) -> None:
     assert retry_after(header, now=10.0) == seconds
 
 
-@pytest.mark.parametrize("fault", [SLOW, DRIP], ids=lambda fault: fault.name)
+LEAK = Fault("leak", status=500, body=error_body("x" * 100), drip_s=0.05)
+
+
+@pytest.mark.parametrize("fault", [SLOW, DRIP, LEAK], ids=lambda fault: fault.name)
 def test_neither_silence_nor_a_drip_lasts_longer_than_the_limit(fault, server) -> None:
     server.always = fault
     wired = Wired(server, timeout_s=0.3, attempts=2)
     start = time.monotonic()
-    with pytest.raises(ServerError, match="in time") as caught:
+    with pytest.raises(ServerError, match="answered 500" if fault is LEAK else "in time") as caught:
         wired.ask()
     assert time.monotonic() - start < 5
-    assert not caught.value.answered
+    assert caught.value.answered == (fault is LEAK)
 
 
 def test_a_server_that_is_not_there(server) -> None:
@@ -253,11 +256,65 @@ def test_the_key_goes_to_its_server_and_nowhere_else(server, monkeypatch, caplog
     assert KEY not in "".join(said)
 
 
+LONG_KEY = "sk-" + "0123456789" * 12
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("across the cut", status=500, body=error_body("x" * 250 + LONG_KEY)),
+        Fault("not JSON", status=500, body=lambda _: ("x" * 250 + LONG_KEY).encode()),
+        Fault("redirect", status=302, headers={"Location": f"http://a.example/?key={LONG_KEY}"}),
+        Fault("far redirect", status=302, headers={"Location": "http://" + "a" * 250 + LONG_KEY}),
+        Fault("kind", headers={"Content-Type": "text/" + "a" * 270 + LONG_KEY}),
+        Fault("no choices", envelope=lambda _: {"error": {"message": "x" * 250 + LONG_KEY}}),
+        Fault(
+            "refusal",
+            envelope=lambda _: {"choices": [{"message": {"refusal": "x" * 190 + LONG_KEY}}]},
+        ),
+    ],
+    ids=lambda fault: fault.name,
+)
+def test_no_part_of_the_key_is_told(fault, server, monkeypatch) -> None:
+    monkeypatch.setenv("MY_KEY", LONG_KEY)
+    server.always = fault
+    with pytest.raises((ServerError, UsageError)) as told:
+        Wired(server, api_key_env="MY_KEY", attempts=1).ask()
+    assert "sk-0" not in str(told.value) and "01234" not in str(told.value)
+
+
+def test_a_key_in_an_address_is_hidden(server, monkeypatch) -> None:
+    monkeypatch.setenv("MY_KEY", "sk/secret+key")
+    server.always = Fault("to", status=302, headers={"Location": "http://a/?k=sk%2Fsecret%2Bkey"})
+    with pytest.raises(UsageError) as told:
+        Wired(server, api_key_env="MY_KEY").ask()
+    assert "secret" not in str(told.value) and "http://a/?k=***" in told.value.cure
+
+
+def test_a_line_end_behind_the_key_is_no_part_of_it(server, monkeypatch) -> None:
+    monkeypatch.setenv("MY_KEY", f" {KEY}\n")
+    Wired(server, api_key_env="MY_KEY").ask()
+    assert server.headers[0]["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("key", ["sk-sécret", "sk-secret\nX-Other: 1", "sk secret", "\x7fsecret"])
+def test_what_is_no_key_is_refused_without_being_told(key, server, monkeypatch) -> None:
+    monkeypatch.setenv("MY_KEY", key)
+    with pytest.raises(UsageError, match="MY_KEY") as told:
+        Wired(server, api_key_env="MY_KEY")
+    assert "cret" not in str(told.value)
+
+
 def test_the_openai_key_is_for_openai_alone(server, monkeypatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
+    for name in ("API_KEY", "ADMIN_KEY", "ORG_ID", "PROJECT_ID"):
+        monkeypatch.setenv(f"OPENAI_{name}", KEY)
+    headers = ("Authorization: Bearer", "X-Mine:", "Content-Type:", "User-Agent:", "Cookie:")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "\n".join(f"{h} {KEY}" for h in headers))
     Wired(server).ask()
     assert KEY not in json.dumps(server.headers + server.requests)
+    monkeypatch.setenv("MY_KEY", "own")
+    Wired(server, api_key_env="MY_KEY").ask()
+    assert server.headers[1]["authorization"] == "Bearer own"
     assert LlmSettings(model="m").key_variable == "OPENAI_API_KEY"
 
 

@@ -15,6 +15,7 @@ from moonshelf.graph.llm.proposing import SCHEMA as PROPOSAL
 from moonshelf.graph.llm.refining import SCHEMA as EDITS
 from moonshelf.graph.ontology import PropertyDef
 from moonshelf.graph.schema.card import flat_object, json_schema
+from tests.unit.graph.growth import assert_linear
 
 SCHEMA = json_schema(
     [
@@ -83,6 +84,23 @@ def test_an_object_with_or_without_a_fence(text) -> None:
 def test_what_is_no_answer(text, complaint) -> None:
     with pytest.raises(NoObject, match=complaint):
         read_object(text, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda size: "x " + "```a\n" * size,
+        lambda size: "x " + "```\n" * size,
+        lambda size: "```" + " " * size,
+        lambda size: '{"a":1,' + ",".join(f'"k{n}":1' for n in range(size)) + ',"k0":2}',
+    ],
+)
+def test_the_time_grows_with_the_reply(made) -> None:
+    def work(size: int) -> None:
+        with pytest.raises(NoObject):
+            read_object(made(size), SCHEMA)
+
+    assert_linear(work, 5_000)
 
 
 def test_an_answer_with_a_key_called_properties_is_no_echo() -> None:

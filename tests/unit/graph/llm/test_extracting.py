@@ -25,11 +25,13 @@ from tests.unit.graph.fake_llm import (
     HUGE,
     LOCKED,
     PROSE,
+    REFUSES,
     TRUNCATED,
     FakeLlm,
     Fault,
     changed,
     data_of,
+    schema_of,
 )
 from tests.unit.graph.llm.shop import DOCUMENT, FACTS, ONTOLOGY, backend, names
 
@@ -142,6 +144,48 @@ def test_a_property_without_any_answer_is_a_refusal_not_a_silence(server) -> Non
     assert refused.step == "json" and "star_rating" in refused.candidate
     assert "happy to help" in refused.candidate
     assert found.costs()["unanswered"] == 2
+
+
+def test_a_server_that_refuses_large_grammars_is_asked_in_halves(server) -> None:
+    found = backend(server)
+    server.pick = lambda body: REFUSES if len(schema_of(body)["properties"]) > 6 else None
+    extraction = found.extract(DOCUMENT, ONTOLOGY)
+    assert names(extraction) == FACTS and not extraction.refusals
+
+
+def test_a_property_that_a_server_refuses_is_a_refusal(server) -> None:
+    found = backend(server)
+    server.pick = lambda body: (
+        REFUSES if "star_rating__raw" in schema_of(body)["properties"] else None
+    )
+    extraction = found.extract(DOCUMENT, ONTOLOGY)
+    assert names(extraction) == [name for name in FACTS if name != "star_rating"]
+    (refused,) = extraction.refusals
+    assert refused.step == "json" and "is not supported" in refused.reason
+
+
+def test_a_text_that_a_server_refuses_is_not_asked_about_forever(server) -> None:
+    found = backend(server)
+    server.pick = lambda body: None if "kind" in schema_of(body)["properties"] else REFUSES
+    with pytest.raises(ExtractionError, match="is not supported"):
+        found.extract(DOCUMENT, ONTOLOGY)
+    assert len(server.requests) <= 7, "the kind, and two properties alone"
+
+
+def test_one_bad_piece_of_a_long_text_costs_that_piece_alone(server) -> None:
+    filler = "Cools fast and sleeps well. " * 100
+    fields = (("title", "Split AC"), ("text", f"Color White. {filler} Code SAC-183."))
+    long = Document(id="x", fields=fields)
+    found = backend(server, longest_text=1000)
+
+    def spoil_the_first(body) -> Fault | None:
+        asked_for_kind = "kind" in schema_of(body)["properties"]
+        return PROSE if "Color White" in str(data_of(body)) and not asked_for_kind else None
+
+    server.pick = spoil_the_first
+    extraction = found.extract(long, ONTOLOGY)
+    assert names(extraction) == ["codes"]
+    assert {r.step for r in extraction.refusals} == {"json"}
 
 
 def test_no_answer_at_all_is_an_extraction_error_with_the_reply(server) -> None:

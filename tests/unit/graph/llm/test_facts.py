@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from moonshelf.graph.builtin.reading import read_document
-from moonshelf.graph.llm.facts import AGREED, SAID, found_facts
+from moonshelf.graph.llm.facts import AGREED, SAID, found_facts, read_fields
 from moonshelf.graph.ontology import Ontology, PropertyDef
 from moonshelf.graph.records import Amount, Document, Extraction, Fact, Range, Refusal, TextEvidence
 from moonshelf.graph.validate import check
@@ -17,7 +17,7 @@ from moonshelf.graph.validate import check
 TITLE = "Voltas 1.5 Ton 3 Star Split AC, rojo, 16-30 °C, Wi-Fi, fits 24 inch stands"
 MORE = "Weight (kg): 12,5\nNo heater\nSizes 30 x 20 cm\nCodes AB-1 and CD-2\nWi-Fi again"
 DOCUMENT = Document(id="d", fields=(("title", TITLE), ("description", MORE)))
-FIELDS = read_document(DOCUMENT)
+FIELDS = read_fields(DOCUMENT)
 WATT = {"datatype": "decimal", "dimension": "power", "unit": "watt"}
 CELSIUS = {"datatype": "decimal", "dimension": "temperature", "unit": "celsius"}
 GRAM = {"datatype": "decimal", "dimension": "mass", "unit": "gram"}
@@ -51,6 +51,49 @@ def test_a_quantity_is_read_by_code_whatever_the_model_computes() -> None:
     found = one({"raw": "1.5 ton", "value": 1500, "unit": "kW"}, **WATT)
     assert found.value == Amount(amount=Decimal("5275.2792631"))
     assert (found.unit, found.confidence) == ("Ton", AGREED)
+
+
+@pytest.mark.parametrize(
+    ("title", "raw", "said", "expected"),
+    [
+        # Digits that the lexer leaves may be part of the number.
+        ("Heater 1 500 W, 2 kW", "1 500 W, 2 kW", (1500, "W"), (1500, SAID)),
+        ("Heater 1,500/2 kW", "1,500/2 kW", (1.5, "kW"), (1500, SAID)),
+        ("Heater 2 kW R32", "2 kW R32", (2, "kW"), (2000, AGREED)),
+        ("Heater 2 kW R32", "2 kW R32", (None, None), (2000, AGREED)),
+        # Nothing is left: the lexer has read all of it.
+        ("Heater 12 000 W", "12 000 W", (0, "W"), (12000, AGREED)),
+    ],
+)
+def test_code_overrules_a_model_only_where_it_read_all_digits(title, raw, said, expected) -> None:
+    document = Document(id="d", fields=(("title", title),))
+    owned = PropertyDef(name="x", **WATT)
+    value, unit = said
+    told = {"raw": raw, "value": None if value is None else Decimal(str(value)), "unit": unit}
+    (found,) = found_facts(document, read_fields(document), owned, told)
+    assert isinstance(found, Fact) and isinstance(found.value, Amount)
+    assert (found.value.amount, found.confidence) == expected
+
+
+def test_half_a_number_is_not_in_the_text() -> None:
+    document = Document(id="d", fields=(("title", "Klima 12 000 W"),))
+    said = {"raw": "000 W", "value": 0, "unit": "W"}
+    owned = PropertyDef(name="x", **WATT)
+    (found,) = found_facts(document, read_fields(document), owned, said)
+    assert isinstance(found, Refusal) and found.step == "span"
+
+
+def test_a_long_field_is_folded_once() -> None:
+    """Not once for each of the words that are looked for in it."""
+    phrases = [f"é{number} red" for number in range(50)]
+    document = Document(id="d", fields=(("text", "é " * 50_000 + "; ".join(phrases)),))
+    start = time.process_time()
+    fields = read_fields(document)
+    once = time.process_time() - start
+    owned = PropertyDef(name="codes", many=True)
+    start = time.process_time()
+    assert len(found_facts(document, fields, owned, {"raw": phrases})) == 50
+    assert time.process_time() - start < 2 * once + 0.2
 
 
 def test_a_range_is_read_by_code() -> None:
@@ -140,11 +183,11 @@ def test_nothing_said_is_no_fact(raw) -> None:
 
 def test_a_title_cut_short_is_not_trusted_at_its_end() -> None:
     cut = Document(id="d", fields=(("title", "Voltas 1.5 Ton Split AC, Whi..."),))
-    found = found_facts(cut, read_document(cut), PropertyDef(name="x"), {"raw": "Whi"})
+    found = found_facts(cut, read_fields(cut), PropertyDef(name="x"), {"raw": "Whi"})
     assert isinstance(found[0], Refusal) and "cut short" in found[0].reason
 
 
 def test_half_a_character_breaks_nothing() -> None:
     odd = Document(id="d", fields=(("title", "Voltas \ud800 AC"),))
-    found = found_facts(odd, read_document(odd), PropertyDef(name="x"), {"raw": "\ud800"})
+    found = found_facts(odd, read_fields(odd), PropertyDef(name="x"), {"raw": "\ud800"})
     assert all(isinstance(one, Fact | Refusal) for one in found)

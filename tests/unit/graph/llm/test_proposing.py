@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moonshelf.graph.backend import ExtractionError
-from moonshelf.graph.llm.proposing import class_name, property_name
+from moonshelf.graph.llm.names import class_named, property_named
 from moonshelf.graph.ontology import ClassDef, Ontology, PropertyDef
 from moonshelf.graph.records import Document
 from tests.unit.graph.fake_llm import (
@@ -97,6 +97,24 @@ def test_unknown_parents_and_classes_are_the_root(server) -> None:
     assert [p.domain for p in found.properties] == ["Product", "A"]
 
 
+@pytest.mark.parametrize(
+    ("parents", "expected"),
+    [
+        ({"A": "B", "B": "A"}, {"A": "Product", "B": "A"}),
+        ({"A": "B", "B": "C", "C": "B"}, {"A": "B", "B": "Product", "C": "B"}),
+        ({"A": "B", "B": "C", "C": "A"}, {"A": "Product", "B": "C", "C": "A"}),
+    ],
+)
+def test_classes_in_a_circle_are_below_the_root(parents, expected, server) -> None:
+    found = proposed(
+        server,
+        classes=[{"name": name, "parent": parent} for name, parent in parents.items()],
+        properties=[{"name": "x", "of": "A"}],
+    )
+    assert {c.name: c.parent for c in found.classes} == expected
+    assert [p.domain for p in found.properties] == ["A"]
+
+
 def test_a_unit_that_nobody_knows_leaves_a_text(server) -> None:
     found = proposed(
         server,
@@ -133,7 +151,7 @@ def test_no_proposal_is_an_error(server) -> None:
 
 @given(st.text(max_size=80))
 def test_names_from_any_text_are_names_or_nothing(text: str) -> None:
-    name = class_name(text)
+    name = class_named(text)
     assert name == "" or ClassDef(name=name, parent="Product" if name != "Product" else None)
-    name = property_name(text)
+    name = property_named(text)
     assert name == "" or PropertyDef(name=name)

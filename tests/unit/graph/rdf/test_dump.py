@@ -78,6 +78,9 @@ def test_a_dump_restores_the_store(tmp_path) -> None:
     assert (tmp_path / "a.nq").read_bytes() == (tmp_path / "b.nq").read_bytes()
     with pytest.raises(StoreError, match="already exists"):
         GraphStore.restore(tmp_path / "a.nq", tmp_path / "b")
+    with pytest.raises(DataError, match="do not begin with"):
+        GraphStore.restore(tmp_path / "a.nq", tmp_path / "c", base="https://other.example/")
+    assert not (tmp_path / "c").exists()
 
 
 @pytest.mark.parametrize(
@@ -94,10 +97,10 @@ def test_a_dump_restores_the_store(tmp_path) -> None:
 def test_what_is_no_dump_is_refused_and_leaves_nothing(tmp_path, line) -> None:
     good = "<http://a/s> <http://a/p> <http://a/o> <http://a/g> .\n"
     (tmp_path / "x.nq").write_text(good * 3 + line + "\n")
+    with pytest.raises(DataError, match=r"not a quad|not sorted"):
+        GraphStore.restore(tmp_path / "x.nq", tmp_path / "s", base="http://a/")
     with pytest.raises(DataError):
-        GraphStore.restore(tmp_path / "x.nq", tmp_path / "s")
-    with pytest.raises(DataError):
-        GraphStore.restore(tmp_path / "missing.nq", tmp_path / "s")
+        GraphStore.restore(tmp_path / "missing.nq", tmp_path / "s", base="http://a/")
     assert [p.name for p in tmp_path.iterdir()] == ["x.nq"]
 
 

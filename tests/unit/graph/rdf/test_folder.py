@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from moonshelf.errors import StoreError, UsageError
+from moonshelf.graph.rdf.folder import refuse
 from moonshelf.graph.rdf.store import GraphStore
 from tests.unit.graph.rdf.cases import ONTOLOGY, held, split, values
 
@@ -36,6 +38,32 @@ def test_one_writer_or_many_readers(tmp_path) -> None:
         with pytest.raises(StoreError, match="another process"):
             GraphStore.open(folder)
     GraphStore.open(folder).close()
+
+
+def test_a_writer_may_wait_for_readers(tmp_path) -> None:
+    folder = tmp_path / "s"
+    GraphStore.open(folder).close()
+    reader = GraphStore.open(folder, read_only=True)
+    with pytest.raises(StoreError, match="another process"):
+        GraphStore.open(folder, wait_s=0.3)
+    threading.Timer(0.3, reader.close).start()
+    GraphStore.open(folder, wait_s=60).close()
+
+
+def test_what_opening_would_refuse_is_told_without_opening(tmp_path) -> None:
+    with pytest.raises(UsageError):
+        refuse(tmp_path / "s", "nothing", 0)
+    refuse(tmp_path / "s", "https://a.example/", 0)
+    assert not (tmp_path / "s").exists()
+    GraphStore.open(tmp_path / "s", base="https://a.example/").close()
+    refuse(tmp_path / "s", "https://a.example/", 0)
+    with pytest.raises(StoreError, match="begin with"):
+        refuse(tmp_path / "s", "https://b.example/", 0)
+    with (
+        GraphStore.open(tmp_path / "s", read_only=True),
+        pytest.raises(StoreError, match="another process"),
+    ):
+        refuse(tmp_path / "s", None, 0)
 
 
 def test_what_cannot_be_opened(tmp_path) -> None:

@@ -6,6 +6,7 @@ import concurrent.futures
 import contextlib
 import http.server
 import itertools
+import sys
 import threading
 import time
 
@@ -62,6 +63,21 @@ def first(store: GraphStore, query: str) -> str:
     term = store.query(query).rows[0][0]
     assert term is not None
     return term.value
+
+
+def test_nothing_of_the_present_folder_is_run(tmp_path, monkeypatch) -> None:
+    """`python -m` would look there first, for any module of its own or of Python's."""
+    GraphStore.open(tmp_path / "s").close()
+    (tmp_path / "here").mkdir()
+    for name in ("json", "signal", "moonshelf"):
+        (tmp_path / "here" / f"{name}.py").write_text(
+            "import pathlib\npathlib.Path(__file__).with_name('ran').touch()\n"
+        )
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr("sys.path", [entry for entry in sys.path if entry not in ("", ".")])
+    with GraphStore.open(tmp_path / "s", read_only=True) as store:
+        assert store.query("ASK { ?s ?p ?o }").truth is False
+    assert not (tmp_path / "here" / "ran").exists()
 
 
 def test_select(store) -> None:

@@ -41,6 +41,11 @@ REFUSED = {
         {"grade": used("grade", values=(("a", 9), ("b", 1)))},
         "leave out 'b'",
     ),
+    "options, where not all values are known": (
+        Retype(name="grade", options=("a", "b"), reason="x"),
+        {"grade": used("grade", values=(("a", 9), ("b", 1)), more=1)},
+        "1 further values",
+    ),
     "another type under data": (
         Retype(name="grade", datatype="integer", reason="x"),
         {"grade": used("grade")},

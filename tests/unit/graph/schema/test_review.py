@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from moonshelf.errors import UsageError
 from moonshelf.graph.edits import AddProperty, Drop, Edit, Merge, Proposal, Rename, Retype, Usage
 from moonshelf.graph.ontology import ClassDef, Ontology, PropertyDef
+from moonshelf.graph.schema import review
 from moonshelf.graph.schema.gatekeeper import Gatekeeper
 from moonshelf.graph.schema.history import History
 from moonshelf.graph.schema.review import summary, toml_text
@@ -81,6 +82,65 @@ def test_a_person_accepts_and_rejects(tmp_path) -> None:
     assert gate.ontology.present("big") == "size"
     assert read(tmp_path) == []
     assert History.open(tmp_path).pending() == {}
+
+
+def test_proposals_leave_what_a_person_wrote(tmp_path) -> None:
+    keeper(tmp_path).submit([MERGE], USAGE, "agent")
+    write(tmp_path, '"pending"', '"accept"')
+    written = (tmp_path / "review.toml").read_text("utf-8")
+    gate = keeper(tmp_path)
+    assert gate.propose(Proposal(properties=(PropertyDef(name="age"),)), "agent")[0].accepted
+    assert (tmp_path / "review.toml").read_text("utf-8") == written
+    assert gate.submit([], USAGE, "agent")[0].decided_by == "person"
+
+
+def test_a_form_that_is_held_is_written_when_asked(tmp_path) -> None:
+    keeper(tmp_path).submit([MERGE], USAGE, "agent")
+    write(tmp_path, '"pending"', '"accept"')
+    written = (tmp_path / "review.toml").read_text("utf-8")
+    gate = Gatekeeper(History.open(tmp_path), tmp_path / "review.toml", hold=True)
+    assert gate.decide_pending(USAGE)[0].accepted
+    assert gate.submit([ODD], USAGE, "agent")[-1].outcome == "pending"
+    assert (tmp_path / "review.toml").read_text("utf-8") == written
+    gate.write_form()
+    assert [w["summary"] for w in read(tmp_path)] == ["merge big into size"]
+
+
+def test_only_what_a_person_rejected_was_rejected(tmp_path) -> None:
+    rename = Rename(name="size", to="extent", reason="x")
+    keeper(tmp_path).submit([rename, MERGE], USAGE, "agent")
+    write(tmp_path, '"pending"', '"accept"')
+    write(tmp_path, '"pending"', '"accept"')
+    clash = USAGE | {"color": USAGE["color"].model_copy(update={"clashes": (("colour", 1),)})}
+    gate = keeper(tmp_path)
+    done, against = gate.decide_pending(clash)
+    assert (done.decided_by, against.decided_by) == ("person", "gatekeeper")
+    assert gate.history.rejected() == set()
+    back = gate.submit([Rename(name="extent", to="span", reason="x")], USAGE, "person")
+    assert back[0].accepted
+    again, merged = gate.submit([rename, MERGE], USAGE, "agent")
+    assert "former name" in again.reason and again.decided_by == "gatekeeper"
+    assert merged.outcome == "pending", "the data that spoke against it is gone"
+
+
+def test_a_form_is_never_larger_than_what_is_read(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(review, "LARGEST", 4_000)
+    names = [f"p{k}" for k in range(20)]
+    base = Ontology(properties=tuple(PropertyDef(name=name) for name in names))
+    usage = {name: Usage(name=name, clashes=()) for name in names}
+    gate = Gatekeeper(History.open(tmp_path, base), tmp_path / "review.toml")
+    long = Retype(name="p0", guidance="x" * 5_000, reason="x")
+    drops: list[Edit] = [Drop(name=name, reason="unused") for name in names[1:]]
+    gate.submit([long, *drops], usage, "agent")
+    seen: list[str] = []
+    while shown := read(tmp_path):
+        text = (tmp_path / "review.toml").read_text("utf-8")
+        assert len(text) < 4_000 and "more wait" in text
+        seen += [one["summary"] for one in shown]
+        (tmp_path / "review.toml").write_text(text.replace('"pending"', '"accept"'), "utf-8")
+        gate.decide_pending(usage)
+    assert seen == [f"drop {name}" for name in names[1:]]
+    assert [one.edit for one in gate.history.pending().values()] == [long]
 
 
 def test_what_waits_is_asked_once_and_survives_the_loss_of_the_file(tmp_path) -> None:
