@@ -146,6 +146,14 @@ class Describer:
         return self.ontology.lineage(name) if name in self._classes else (ROOT,)
 
 
+# "6/Pack" and "5000/Box", "12x24", "ink4less.com": letters and digits that name no model.
+_NO_CODE = re.compile(
+    r"\d+[-/][^\W\d_]{3,}(?![^\W_])|\d+(?:[.,]\d+)?(?:x\d+(?:[.,]\d+)?)+(?![^\W_])"
+    r"|[\w-]{1,40}\.(?:com|net|org|co|in|de|uk|eu|us|shop|store)\b",
+    re.IGNORECASE,
+)
+
+
 def title_codes(title: str, found: Iterable[Quantity] = ()) -> Iterator[str]:
     """Model codes by their shape: letters with digits, five or more, no quantity, not cut short.
 
@@ -164,6 +172,8 @@ def title_codes(title: str, found: Iterable[Quantity] = ()) -> Iterator[str]:
         if len(code) < SHORTEST_CODE or not (mixed or (code.isdigit() and len(code) > 5)):
             continue
         if not (whole and own) or _IN_ONE.fullmatch(code) or gtin(code):
+            continue
+        if _NO_CODE.match(title, match.start()):
             continue
         if not _OTHERS_CODE.search(title, max(0, match.start() - _LOOK_BACK), match.start()):
             yield code

@@ -218,11 +218,12 @@ def _share(one: frozenset[str], other: frozenset[str]) -> float | None:
 
 
 def _codes(one: frozenset[str], other: frozenset[str]) -> float | None:
-    """1 a code in common, 0.5 codes that begin alike and end otherwise, 0 unrelated codes."""
+    """1 a code in common, 0.5 codes that begin alike and end otherwise, or one in common beside
+    another of each alone (a part and what it fits, a set and its piece), 0 unrelated codes."""
     if not one or not other:
         return None
     if one & other:
-        return 1.0
+        return 1.0 if one <= other or other <= one else 0.5
     return 0.5 if any(_family(a, b) for a in one for b in other) else 0.0
 
 

@@ -274,3 +274,23 @@ def test_links_are_records_and_two_products_cannot_share_an_id() -> None:
     with pytest.raises(UsageError, match="one id"):
         resolve([A, A])
     assert resolve([]).links == ()
+
+
+def test_a_shared_code_beside_others_of_each_is_no_identity() -> None:
+    """What a part fits, or the series of two models, is said of both and names neither."""
+    parts = [
+        profile("a", "Acme board AB101951 DL580 server", brand="acme"),
+        profile("b", "Acme fan CD370718 DL580 server", brand="acme"),
+        profile("c", "Acme board AB101951 server", brand="acme"),
+    ]
+    found = {(link.left, link.right): link.relation for link in resolve(parts).links}
+    assert found.get(("a", "b")) != "sameAs"
+    assert found[("a", "c")] == "sameAs"  # one states more codes than the other, and no other
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["clips 6/Pack", "labels 5000/Box", "sink 12x24", "toner by ink4less.com", "6-Piece set"],
+)
+def test_packs_sizes_and_shops_are_no_model_codes(title: str) -> None:
+    assert list(title_codes(title, quantities(title))) == []
