@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from moonshelf.graph.schema.gatekeeper import Gatekeeper
 from moonshelf.graph.schema.history import History
 from moonshelf.graph.validate import check
 from tests.unit.graph.builtin.shops import kettles, watches
+from tests.unit.graph.growth import assert_linear
 
 ROOT = Path(__file__).parents[4]
 
@@ -200,18 +200,17 @@ GUARDED = "wi-fi "
     "piece", ["no ", "for ", "AB12 5 kg ", "Mesh Filter + ", "1, ", "White, ", GUARDED]
 )
 def test_the_work_grows_with_the_text_and_no_faster(backend, piece):
-    """Four times the text, less than ten times the processor time; titles have no limit."""
-    seconds = []
-    for length in (5_000, 20_000):
+    """Titles have no limit."""
+
+    def work(length: int) -> None:
         text = (piece * (length // len(piece)))[:length]
         if piece is GUARDED:
             text = "for " + text
         document = Document(id="d", fields=(("title", text), ("description", text)))
-        start = time.process_time()
         backend.extract(document, _whole(backend))
-        BuiltinBackend().study(lambda found=document: iter([found]))
-        seconds.append(time.process_time() - start)
-    assert seconds[1] < 10 * seconds[0] + 0.2, seconds
+        BuiltinBackend().study(lambda: iter([document]))
+
+    assert_linear(work, 5_000)
 
 
 def _whole(backend):
