@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -253,6 +253,16 @@ def run_cells(
     if interrupted:
         print("interrupted; the same command goes on from here", file=sys.stderr)
     return done, 130 if interrupted else 1 if failed else 0
+
+
+def exit_code(compare: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
+    """What ``compare`` returns; 2 where it was used wrongly and 1 where it failed, with the error
+    told."""
+    try:
+        return compare(args)
+    except MoonshelfError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
 
 
 def budget_of(args: argparse.Namespace, default: Budget) -> Budget:

@@ -16,16 +16,15 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks._cells import ROOT, Budget, Cell, add_options, budget_of, run_cells
+from benchmarks._cells import ROOT, Budget, Cell, add_options, budget_of, exit_code, run_cells
 from benchmarks._tables import COLUMN_NOTE, COLUMNS
-from moonshelf.errors import MoonshelfError, UsageError
+from moonshelf.errors import UsageError
 from moonshelf.files import write_bytes_atomically, write_json_atomically
 
 FOLDER = ROOT / "benchmarks" / "ablations"
@@ -120,12 +119,7 @@ def _figure(spread: Mapping[str, Any] | None, plain: bool) -> str:
 
 # ---- the command -------------------------------------------------------------------------------
 def main(argv: Sequence[str] | None = None) -> int:
-    args = parser().parse_args(argv)
-    try:
-        return compare(args)
-    except MoonshelfError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
+    return exit_code(compare, parser().parse_args(argv))
 
 
 def compare(args: argparse.Namespace) -> int:

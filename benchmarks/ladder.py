@@ -12,7 +12,6 @@ The peer chooses its learning rate on val with the first seed, beyond its budget
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,20 +24,16 @@ from benchmarks._cells import (
     Cell,
     add_options,
     budget_of,
+    exit_code,
     run_cells,
 )
 from benchmarks._tables import COLUMN_NOTE, markdown, summarize
-from moonshelf.errors import MoonshelfError, UsageError
+from moonshelf.errors import UsageError
 from moonshelf.files import write_bytes_atomically, write_json_atomically
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = parser().parse_args(argv)
-    try:
-        return compare(args)
-    except MoonshelfError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
+    return exit_code(compare, parser().parse_args(argv))
 
 
 def compare(args: argparse.Namespace) -> int:

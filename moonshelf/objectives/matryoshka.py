@@ -19,6 +19,7 @@ multiplies: again the products of one width.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -135,7 +136,10 @@ class _NestedTiles(Tiles):
         self.blocks = [slice(a, b) for a, b in zip((0, *widths[:-1]), widths, strict=True)]
         self.lengths = [self._lengths(side) for side in (self.query, *self.sides)]
         self._sum = torch.empty_like(self._scores)
-        self._kept = [torch.empty_like(self._scores) for _ in widths]
+
+    @functools.cached_property
+    def _kept(self) -> list[Tensor]:
+        return [torch.empty_like(self._scores) for _ in self.widths]
 
     def _lengths(self, side: Tensor) -> Tensor:
         wide = side.to(self.plan.accumulate)
@@ -170,7 +174,7 @@ class _NestedTiles(Tiles):
             yield k, scores.mul_(self.lengths[1 + side][k, columns]), spare
 
     def kept(self, rows: int, columns: int) -> list[Tensor]:
-        """A matrix of the tile's shape for each width."""
+        """A matrix of the tile's shape for each width; only the backward pass needs them."""
         return self._views(rows, columns, *self._kept)
 
     @staticmethod
@@ -201,9 +205,8 @@ class _NestedInfoNCE(torch.autograd.Function):
             losses = 0.5 * (losses + back)
         ctx.save_for_backward(query, item, extra, inverse)
         ctx.plan, ctx.widths, ctx.rows, ctx.columns = plan, widths, rows, columns
-        # A tie is a miss, and what two ways to sum one product may differ by is a tie.
-        slack = max(16 * torch.finfo(plan.accumulate).eps, torch.finfo(plan.compute).eps)
-        accuracy = (rows[-1].positive - rows[-1].top > slack * tiles.scale).double().mean()
+        ahead = rows[-1].positive - rows[-1].top
+        accuracy = (ahead > plan.slack * tiles.scale).double().mean()
         ctx.mark_non_differentiable(losses, accuracy)
         return losses.mean(), losses, accuracy
 
@@ -212,7 +215,7 @@ class _NestedInfoNCE(torch.autograd.Function):
         if torch.is_grad_enabled():
             raise UsageError(
                 "the nested loss has no second derivative, but create_graph=True asks for one",
-                cure="use nested_info_nce_loop over info_nce_dense for gradient penalties",
+                cure="use info_nce_dense on unit prefixes for gradient penalties and the like",
             )
         query, item, extra, inverse = ctx.saved_tensors
         with torch.autocast(query.device.type, enabled=False):

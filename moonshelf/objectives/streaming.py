@@ -57,6 +57,12 @@ class Plan:
     def accumulate(self) -> torch.dtype:
         return torch.float64 if self.compute == torch.float64 else torch.float32
 
+    @property
+    def slack(self) -> float:
+        """Cosines that differ by less are a tie, and a tie is a miss: positives and tiles are
+        summed in different orders, and a constant encoder must not be right by rounding."""
+        return max(16 * torch.finfo(self.accumulate).eps, torch.finfo(self.compute).eps)
+
 
 class StreamingInfoNCE(torch.autograd.Function):
     """(query [B, d], item [N, d], extra [K, d] | None, 1 / temperature, Plan) -> (loss, facts).
@@ -254,16 +260,13 @@ def _facts(tiles: Tiles, plan: Plan, rows: Sums, dropped: Tensor) -> Tensor:
     negative = total - positive - dropped[2] / tiles.scale
     kept = negatives - dropped[0]
 
-    # A tie is a miss. Positives and tiles are summed in different orders, hence the tolerance:
-    # without it a constant encoder would be right by rounding.
-    slack = max(16 * torch.finfo(plan.accumulate).eps, torch.finfo(plan.compute).eps)
     norms = torch.cat(
         [
             torch.linalg.vector_norm(q, dim=1) * torch.linalg.vector_norm(p, dim=1)
             for q, p in zip(tiles.query.split(plan.tile), tiles.own.split(plan.tile), strict=True)
         ]
     ).to(plan.accumulate)
-    right = rows.positive - rows.top > slack * tiles.scale * norms
+    right = rows.positive - rows.top > plan.slack * tiles.scale * norms
     zero = torch.zeros_like(kept)
     return torch.stack(
         [
