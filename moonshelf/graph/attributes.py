@@ -25,10 +25,9 @@ from moonshelf.catalog.reference_attributes import (
     one_line,
     write_attributes,
 )
-from moonshelf.errors import StoreError
 from moonshelf.graph.attribute_wording import Wording, Written
 from moonshelf.graph.held import Held, held_products
-from moonshelf.graph.manifest import ONTOLOGY, read_manifest
+from moonshelf.graph.manifest import ONTOLOGY, read_complete
 from moonshelf.graph.ontology import Ontology, PropertyDef
 from moonshelf.graph.records import Document, Fact, PictureEvidence
 from moonshelf.graph.schema.history import History
@@ -55,13 +54,7 @@ def export_attributes(graph: Path, to: Path) -> Exported:
         StoreError: no graph, or one whose build has not ended.
         DiskFullError: no room.
     """
-    manifest = read_manifest(graph)
-    if manifest["status"] != "complete":
-        raise StoreError(
-            "this graph is not complete",
-            where=str(graph),
-            cure="run `moonshelf graph build` again: it goes on where it ended",
-        )
+    manifest = read_complete(graph)
     ontology = History.open(graph / ONTOLOGY).ontology()
     maker = _Maker(ontology)
     with State.open(graph, create=False) as state:

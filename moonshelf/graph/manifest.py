@@ -48,6 +48,22 @@ def read_manifest(out: Path) -> dict[str, Any]:
     return found
 
 
+def read_complete(out: Path) -> dict[str, Any]:
+    """The manifest of a graph whose last build came to its end.
+
+    Raises:
+        StoreError: as :func:`read_manifest`, or the build has not ended.
+    """
+    manifest = read_manifest(out)
+    if manifest["status"] != "complete":
+        raise StoreError(
+            "this graph is not complete",
+            where=str(out),
+            cure="run `moonshelf graph build` again: it goes on where it ended",
+        )
+    return manifest
+
+
 def refuse_foreign(out: Path) -> None:
     """An existing folder must be empty, a graph, or one that a killed build began."""
     if not out.exists() or (out / MANIFEST).is_file():

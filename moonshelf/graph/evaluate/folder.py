@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from moonshelf.config import Config
-from moonshelf.errors import DataError, StoreError
+from moonshelf.errors import DataError
 from moonshelf.graph.builtin.teach import Labels
 from moonshelf.graph.evaluate.coverage import TextCoverage, text_coverage
 from moonshelf.graph.evaluate.facts import FactScores, fact_scores
@@ -20,7 +20,7 @@ from moonshelf.graph.evaluate.redundancy import Redundancy, redundancy
 from moonshelf.graph.evaluate.sizes import Sizes, sizes
 from moonshelf.graph.evaluate.soundness import Soundness, soundness
 from moonshelf.graph.evaluate.thresholds import fold_of
-from moonshelf.graph.manifest import ONTOLOGY, read_manifest
+from moonshelf.graph.manifest import ONTOLOGY, read_complete, read_manifest
 from moonshelf.graph.ontology import Ontology
 from moonshelf.graph.outcome import Outcome
 from moonshelf.graph.records import Document, Extraction
@@ -54,13 +54,7 @@ def evaluate_graph(
         StoreError: no graph, or one whose build has not ended.
         DataError: the gold set's texts are not in the graph.
     """
-    manifest = read_manifest(graph)
-    if manifest["status"] != "complete":
-        raise StoreError(
-            "this graph is not complete",
-            where=str(graph),
-            cure="run `moonshelf graph build` again: it goes on where it ended",
-        )
+    manifest = read_complete(graph)
     ontology = History.open(graph / ONTOLOGY).ontology()
     with State.open(graph, create=False) as state:
         documents = list(state.documents())

@@ -13,10 +13,9 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from moonshelf.config import load_config
-from moonshelf.errors import StoreError
 from moonshelf.graph.evaluate.folder import extraction_of
 from moonshelf.graph.evaluate.sizes import Sizes, sizes
-from moonshelf.graph.manifest import MANIFEST, ONTOLOGY, STORE, read_manifest
+from moonshelf.graph.manifest import MANIFEST, ONTOLOGY, STORE, read_complete
 from moonshelf.graph.ontology import ROOT, Ontology
 from moonshelf.graph.outcome import STATUSES, Outcome
 from moonshelf.graph.rdf.store import GraphStore
@@ -47,13 +46,7 @@ def gather(graph: Path, stages: Stages = quiet) -> Findings:
         StoreError: no graph, one whose build has not ended, or one that is damaged.
         UsageError: the extra ``graph`` is not installed.
     """
-    manifest = read_manifest(graph)
-    if manifest["status"] != "complete":
-        raise StoreError(
-            "this graph is not complete",
-            where=str(graph),
-            cure="run `moonshelf graph build` again: it goes on where it ended",
-        )
+    manifest = read_complete(graph)
     history = History.open(graph / ONTOLOGY)
     ontology = history.ontology()
     with State.open(graph, create=False) as state:
