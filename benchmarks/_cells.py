@@ -213,9 +213,15 @@ def _spent(run: Path) -> dict[str, Any]:
     file = run / "metrics.json"
     if not file.is_file():
         return {}
-    stage = json.loads(file.read_text(encoding="utf-8"))["stages"]["align"]
-    wanted = ("steps", "seconds", "core_seconds", "samples_per_s")
-    return {key: stage[key] for key in wanted if key in stage}
+    stages = json.loads(file.read_text(encoding="utf-8"))["stages"]
+    spent = {
+        key: sum(stage[key] for stage in stages.values() if key in stage)
+        for key in ("steps", "seconds", "core_seconds")
+        if key in stages["align"]
+    }
+    # A rate is of pairs; questions are something else.
+    rates = {key: stages["align"][key] for key in ("samples_per_s",) if key in stages["align"]}
+    return spent | rates
 
 
 def _named(evaluation: Mapping[str, Any], cell: Cell) -> list[dict[str, Any]]:

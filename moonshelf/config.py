@@ -188,13 +188,16 @@ def _follow(model: type[BaseModel], location: Sequence[Any]) -> tuple[list[str],
     """
     path: list[str] = []
     here, next_tables = {model}, {model}
+    free = False
     for part in map(str, location):
         tagged = {one for one in next_tables if part in _tags(one)}
-        if len(next_tables) > 1 and tagged:
+        if len(next_tables) > 1 and tagged and not free:
             next_tables = tagged
             continue
         path.append(part)
         here = next_tables
+        # What follows is a name of the user's own, even where it is that of a member.
+        free = not free and any(_is_free_table(one, part) for one in here)
         inner = {
             found
             for one in here
@@ -204,6 +207,11 @@ def _follow(model: type[BaseModel], location: Sequence[Any]) -> tuple[list[str],
         # A key of a free table, or a place in a list, does not change which fields may follow.
         next_tables = inner or here
     return path, {name for one in here for name in one.model_fields}
+
+
+def _is_free_table(model: type[BaseModel], key: str) -> bool:
+    field = model.model_fields.get(key)
+    return field is not None and typing.get_origin(field.annotation) is dict
 
 
 def _tags(model: type[BaseModel]) -> set[str]:

@@ -45,8 +45,11 @@ def picture(color: str, shape: str, size: str, rng: np.random.Generator) -> byte
     return out.getvalue()
 
 
-def write_small_shop(path: Path, products: int = 96, seed: int = 0) -> Catalog:
-    """Products in groups of two (the same look, another photo), a val and a test split, a log."""
+def write_small_shop(
+    path: Path, products: int = 96, seed: int = 0, categories: bool = False
+) -> Catalog:
+    """Products in groups of two (the same look, another photo), a val and a test split, a log; on
+    request the shape as category."""
     rng = np.random.default_rng(seed)
     looks = [(c, s, z) for c in COLORS for s in SHAPES for z in SIZES]
     with CatalogWriter(path) as writer:
@@ -61,6 +64,7 @@ def write_small_shop(path: Path, products: int = 96, seed: int = 0) -> Catalog:
                     images=(picture(color, shape, size, rng),),
                     description=f"a {shape} in {color}, {size}, for every day",
                     group=f"g{group}",
+                    category=("shapes", shape) if categories else (),
                     split=split,
                 )
             )

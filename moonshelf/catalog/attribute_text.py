@@ -86,13 +86,33 @@ def attribute_line(
             paper, unless told otherwise.
     """
     view = View(view)
+    return line_of(
+        {
+            key: [v.value for v in values if any(_counts(s, view, sources) for s in v.support)]
+            for key, values in record.attributes.items()
+        }
+    )
+
+
+def line_of(attributes: Mapping[str, Iterable[str]]) -> str:
+    """``Key: value, value; Key: value`` in the order given; what is empty is left out."""
     parts = []
-    for key, values in record.attributes.items():
-        kept = [one.value for one in values if any(_counts(s, view, sources) for s in one.support)]
-        words = [word for value in kept if (word := _plain(value))]
-        if words and (name := _plain(key)):
-            parts.append(f"{name}: {', '.join(dict.fromkeys(words))}")
+    for key, values in attributes.items():
+        words = dict.fromkeys(word for value in values if (word := plain(value)))
+        if words and (name := plain(key)):
+            parts.append(f"{name}: {', '.join(words)}")
     return "; ".join(parts)
+
+
+def read_line(line: str) -> dict[str, tuple[str, ...]]:
+    """What a line of that form says; a part without a key or a value is left out."""
+    found: dict[str, tuple[str, ...]] = {}
+    for part in line.split(";"):
+        key, _, values = part.partition(":")
+        words = tuple(dict.fromkeys(word for v in values.split(",") if (word := plain(v))))
+        if (name := plain(key)) and words:
+            found[name] = words
+    return found
 
 
 def known_values(record: ProductAttributes) -> Mapping[str, tuple[str, ...]]:
@@ -131,5 +151,6 @@ def _counts(support: Support, view: View, sources: Collection[str]) -> bool:
     return view.has_text and support.source in sources
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """``text`` without the signs of the line and of special tokens, on one line."""
     return " ".join(_SIGNS.sub(" ", text).split())

@@ -1,7 +1,8 @@
 """Which pairs each step trains on: a pure function of (seed, step), so resuming needs no cursor.
 
 A plan mixes terms (pair sources with their views) by their shares. Each batch holds one term only:
-mixed views in a batch let a model tell positives by modality (methods.md 3.11 and 10.3).
+mixed views in a batch let a model tell positives by modality (methods.md 3.11 and 10.3). TR leaves
+that open, so it is a switch: a ``mixed`` plan gives every batch rows of all terms, by share.
 
 * Terms follow a cycle in which each appears in proportion to its share, shuffled anew each cycle;
   counting a term's earlier batches is then arithmetic, not a walk over past steps.
@@ -46,17 +47,20 @@ class PlannedBatch:
 
 @dataclass
 class BatchPlan:
-    """``plan[step]`` for any step >= 0; a term with fewer pairs than ``batch`` gives them all.
+    """``plan.parts(step)`` for any step >= 0; ``plan[step]`` where each batch holds one term.
 
     Args:
-        terms: at least one with a positive share; the others are never drawn.
+        terms: at least one with a positive share; the others are never drawn. One with fewer pairs
+            than are drawn at a time gives them all.
         batch: pairs a batch.
         seed: of the whole plan.
+        mixed: every batch holds rows of all terms, at least one each, in the order of the terms.
     """
 
     terms: Sequence[Term]
     batch: int
     seed: int = 0
+    mixed: bool = False
     _cycle: tuple[int, np.ndarray] | None = field(default=None, repr=False)
     _epochs: dict[int, tuple[int, np.ndarray]] = field(default_factory=dict, repr=False)
 
@@ -74,26 +78,60 @@ class BatchPlan:
                     f"term {term.name!r} has {len(term.pairs)} pairs, a batch needs 2",
                     cure="leave the term out or set its share to 0",
                 )
-        self._counts = _whole_shares(shares / shares.sum())
+        total = self.batch if self.mixed else _CYCLE
+        if self.mixed and total < np.count_nonzero(shares):
+            raise UsageError(
+                f"a mixed batch of {self.batch} cannot hold {np.count_nonzero(shares)} terms",
+                cure="set a larger batch, or leave terms out",
+            )
+        self._counts = _whole_shares(shares / shares.sum(), total)
+        if not self.mixed:  # one term alone, or all equal, needs no long cycle
+            self._counts //= np.gcd.reduce(self._counts)
+        while self.mixed and self._counts.sum() > total:  # the rows that small shares were given
+            self._counts[self._counts.argmax()] -= 1
         self._keys = [zlib.crc32(term.name.encode()) for term in self.terms]
 
     def __getitem__(self, step: int) -> PlannedBatch:
+        if self.mixed:
+            raise UsageError("a mixed batch holds several terms", cure="ask for parts(step)")
         if step < 0:
             raise IndexError(step)
         cycle, place = divmod(step, int(self._counts.sum()))
         order = self._order(cycle)
         k = int(order[place])
         before = cycle * int(self._counts[k]) + int((order[:place] == k).sum())
-        term = self.terms[k]
-        size = min(self.batch, len(term.pairs))
-        epoch, batch = divmod(before, len(term.pairs) // size)
-        chosen = self._epoch(k, epoch)[batch * size : (batch + 1) * size]
-        return PlannedBatch(k, term.name, term.pairs[chosen])
+        return self._drawn(k, before, self.batch)
+
+    def parts(self, step: int) -> list[PlannedBatch]:
+        """The rows of each term in the batch of ``step``; together they are the batch."""
+        if not self.mixed:
+            return [self[step]]
+        if step < 0:
+            raise IndexError(step)
+        drawn = np.flatnonzero(self._counts).tolist()
+        return [self._drawn(k, step, int(self._counts[k])) for k in drawn]
+
+    def smallest(self) -> tuple[str, int]:
+        """The name of the term with the smallest batches, and how many pairs they hold."""
+        sizes = [len(term.pairs) for term in self.terms]
+        if self.mixed:
+            return "mixed", int(np.minimum(sizes, self._counts).sum())
+        drawn = zip(self.terms, sizes, self._counts, strict=True)
+        size, name = min((min(n, self.batch), term.name) for term, n, count in drawn if count)
+        return name, size
 
     def shares(self) -> dict[str, float]:
-        """The share each term really gets (shares are rounded to a cycle)."""
+        """The share each term really gets: rounded to batches of a cycle, or to rows of a batch."""
         total = self._counts.sum()
         return {t.name: float(c / total) for t, c in zip(self.terms, self._counts, strict=True)}
+
+    def _drawn(self, k: int, number: int, size: int) -> PlannedBatch:
+        """Batch ``number`` of ``size`` pairs of term ``k``."""
+        term = self.terms[k]
+        size = min(size, len(term.pairs))
+        epoch, batch = divmod(number, len(term.pairs) // size)
+        chosen = self._epoch(k, epoch)[batch * size : (batch + 1) * size]
+        return PlannedBatch(k, term.name, term.pairs[chosen])
 
     def _order(self, cycle: int) -> np.ndarray:
         if self._cycle is None or self._cycle[0] != cycle:
@@ -133,12 +171,11 @@ def spread_permutation(n: int, groups: np.ndarray | None, rng: np.random.Generat
     return shuffled[np.argsort(keys, kind="stable")]
 
 
-def _whole_shares(shares: np.ndarray) -> np.ndarray:
-    """Batches of each term in a cycle: largest remainders, at least one for a share above 0."""
-    exact = shares * _CYCLE
+def _whole_shares(shares: np.ndarray, total: int) -> np.ndarray:
+    """``total`` dealt out by ``shares``: largest remainders, at least one for a share above 0."""
+    exact = shares * total
     counts = np.floor(exact).astype(np.int64)
-    short = _CYCLE - int(counts.sum())
+    short = total - int(counts.sum())
     counts[np.argsort(-(exact - counts), kind="stable")[:short]] += 1
     counts[(counts == 0) & (shares > 0)] = 1
-    # One term alone, or all equal, needs no long cycle.
-    return counts // np.gcd.reduce(counts)
+    return counts

@@ -70,6 +70,24 @@ def session_pairs(
 ) -> np.ndarray:
     """Pairs (bought, bought next by the same user): int64 [n, 2] of distinct items, once each.
 
+    The arguments are those of :func:`next_purchases`.
+    """
+    found = next_purchases(users, items, times, window=window, before=before, following=following)
+    pairs = found[:, :2]
+    return np.unique(pairs, axis=0) if len(pairs) else pairs
+
+
+def next_purchases(
+    users: np.ndarray,
+    items: np.ndarray,
+    times: np.ndarray,
+    *,
+    window: int = 30 * DAY,
+    before: int | None = None,
+    following: int = 1,
+) -> np.ndarray:
+    """(bought, bought next by the same user, when next): int64 [n, 3], as often as it happened.
+
     Args:
         users: user code of each purchase.
         items: catalogue row of each purchase; negative for items that may not be trained on.
@@ -95,9 +113,9 @@ def session_pairs(
             & (items[second] >= 0)
             & (items[first] != items[second])
         )
-        found.append(np.stack([items[first][good], items[second][good]], axis=1))
-    pairs = _concatenate(found)
-    return np.unique(pairs, axis=0) if len(pairs) else pairs
+        parts = (items[first][good], items[second][good], times[second][good])
+        found.append(np.stack(parts, axis=1))
+    return np.concatenate(found) if found else np.empty((0, 3), dtype=np.int64)
 
 
 def catalog_pairs(
@@ -122,7 +140,9 @@ def catalog_pairs(
         pairs = variant_pairs(rows, group_codes(catalog)[rows], most=most)
         lack = "has no two train products of one group"
     elif source == "session":
-        users, items, times = _purchases(catalog, rows)
+        usable = np.zeros(len(catalog), dtype=bool)
+        usable[rows] = True
+        users, items, times = purchases(catalog, usable)
         cut = unix_time(before) if before is not None else None
         window = round(window_days * DAY)
         pairs = session_pairs(users, items, times, window=window, before=cut, following=following)
@@ -142,15 +162,38 @@ def usable_rows(catalog: Catalog, view: View) -> np.ndarray:
     Training and the center go by this: a product that lacks one of the two is learned and found by
     the other. An evaluation asks for complete products (``evaluation.shelf.Shelf.complete``).
     """
-    trimmed = pc.call_function("utf8_trim_whitespace", [catalog.column("title")])
-    has_text = _numpy(pc.call_function("not_equal", [trimmed, ""])) == True  # noqa: E712 (nulls)
+    has_text = _filled(catalog.column("title"))
     has_image = _numpy(catalog.column("image_count")) > 0
     return {View.TEXT: has_text, View.IMAGE: has_image, View.BOTH: has_text | has_image}[View(view)]
 
 
+def usable_queries(catalog: Catalog, view: View) -> np.ndarray:
+    """bool [Q]: whether a query of the query table has something that ``view`` feeds."""
+    has_text = _filled(catalog.query_column("text"))
+    has_image = np.zeros(len(has_text), dtype=bool)
+    has_image[catalog.query_links()[0]] = True
+    return {View.TEXT: has_text, View.IMAGE: has_image, View.BOTH: has_text | has_image}[View(view)]
+
+
+def richer_rows(catalog: Catalog) -> np.ndarray:
+    """bool [N]: whether a product has richer text: a title, and beyond it a description, attributes
+    or a category."""
+    richer = _filled(catalog.column("description"))
+    for name in ("attributes", "category"):
+        chunks = catalog.column(name).chunks
+        counts = [np.diff(np.asarray(chunk.offsets, dtype=np.int64)) for chunk in chunks]
+        richer |= np.concatenate(counts) > 0 if counts else False
+    return richer & usable_rows(catalog, View.TEXT)
+
+
 def group_codes(catalog: Catalog) -> np.ndarray:
     """int64 [N]: a number per group; -1 where a product belongs to none."""
-    codes, names = _encoded(catalog.column("group"))
+    return name_codes(catalog.column("group"))
+
+
+def name_codes(column: pa.ChunkedArray) -> np.ndarray:
+    """int64 [n]: equal numbers for equal names; -1 for empty ones."""
+    codes, names = encoded(column)
     nobody = [code for code, name in enumerate(names) if not name]
     codes[np.isin(codes, nobody)] = -1
     return codes
@@ -169,22 +212,22 @@ def unix_time(moment: str | int) -> int:
     return int(parsed.replace(tzinfo=parsed.tzinfo or datetime.UTC).timestamp())
 
 
-def _purchases(catalog: Catalog, train: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def purchases(catalog: Catalog, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(user codes, rows, times) of every purchase; row -1 where ``usable`` [N] says no, or where
+    there is no such product."""
     events = catalog.events()
-    kinds, kind_names = _encoded(events["kind"])
+    kinds, kind_names = encoded(events["kind"])
     purchase = [code for code, name in enumerate(kind_names) if name == "purchase"]
     bought = np.isin(kinds, purchase)
-    items, ids = _encoded(events["item"])
-    usable = np.zeros(len(catalog), dtype=bool)
-    usable[train] = True
+    items, ids = encoded(events["item"])
     row_of = catalog.find_rows(ids) if ids else np.empty(0, dtype=np.int64)
     row_of = np.where((row_of >= 0) & usable[row_of], row_of, -1)
-    users, _ = _encoded(events["user"])
+    users, _ = encoded(events["user"])
     times = _numpy(events["time"]).astype(np.int64)
     return users[bought], row_of[items[bought]], times[bought]
 
 
-def _encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Any]]:
+def encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Any]]:
     """int64 [n] codes (-1 for null), and what each code stands for."""
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
@@ -199,6 +242,12 @@ def _numpy(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
     if isinstance(column, pa.ChunkedArray):
         return column.to_numpy()
     return column.to_numpy(zero_copy_only=False)
+
+
+def _filled(column: pa.ChunkedArray) -> np.ndarray:
+    """bool [n]: text that is not blank."""
+    trimmed = pc.call_function("utf8_trim_whitespace", [column])
+    return _numpy(pc.call_function("not_equal", [trimmed, ""])) == True  # noqa: E712 (nulls)
 
 
 def _concatenate(parts: list[np.ndarray]) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Pictures decoded once for one canvas: an array on disk that training maps and indexes.
 
-``<catalogue>/cache/pixels-HxW/`` holds ``pixels.u8`` [U, H, W, 3] without a header (each different
-first picture once), ``places.npy`` int32 [N] (row to place; -1: no picture, -2: damaged) and a
-manifest with the catalogue's fingerprint. It appears whole or not at all; another fingerprint,
+``<catalogue>/cache/pixels-HxW/`` (of the products) and ``query-pixels-HxW/`` (of the queries) hold
+``pixels.u8`` [U, H, W, 3] without a header (each different first picture once), ``places.npy``
+int32 [N] (row to place; -1: no picture, -2: damaged) and a manifest with the catalogue's
+fingerprint. A cache appears whole or not at all; another fingerprint,
 canvas or decoder makes it stale, and it is built anew. A picture that cannot be decoded is listed
 in the manifest and is absent from the cache, never a black square.
 """
@@ -14,10 +15,9 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import pyarrow.compute
 
 from moonshelf.catalog.generation import load_array, write_array
 from moonshelf.catalog.images import DECODER_VERSION, Limits, decode_picture
@@ -29,10 +29,11 @@ from moonshelf.errors import CatalogError, DataError, ImageError, UsageError
 from moonshelf.files import atomic_folder, write_json_atomically
 from moonshelf.progress import Progress, silent
 
-pc: Any = pyarrow.compute  # its functions are made as it loads: no checker sees them
-
-KIND, FORMAT = "pixels", 1
+Of = Literal["products", "queries"]
+KINDS: dict[Of, str] = {"products": "pixels", "queries": "query-pixels"}
+FORMAT = 1
 PIXELS = "pixels.u8"
+_ONE: dict[Of, str] = {"products": "product", "queries": "query"}
 NO_PICTURE, BROKEN = -1, -2
 THREADS = 2  # Pillow lets go of the interpreter while it decodes
 _CHUNK = 512
@@ -66,40 +67,42 @@ class PixelCache:
         progress: Progress | None = None,
         *,
         limits: Limits | None = None,
+        of: Of = "products",
     ) -> PixelCache:
-        """The cache of ``catalog`` for a canvas; decoded now unless it is there already.
+        """The cache of ``catalog`` for a canvas; decoded now unless it is there already. Its rows
+        are those of the products, or of the query table.
 
         Raises:
             UsageError: the canvas has no pixels.
             DiskFullError: there is no room; nothing is left behind.
-        CatalogError: the folder cannot be written to.
+            CatalogError: the folder cannot be written to.
         """
         if height < 1 or width < 1:
             raise UsageError(f"a canvas of {height} x {width} has no pixels", cure="enlarge it")
-        folder = cache_folder(catalog, height, width)
+        folder = cache_folder(catalog, height, width, of)
         try:
-            return cls.open(catalog, height, width)
+            return cls.open(catalog, height, width, of)
         except CatalogError:
             pass  # none yet, or of an older catalogue: it is only a cache
         with writing(folder), atomic_folder(folder) as scratch:
-            _write(scratch, catalog, (height, width), limits or Limits(), progress or silent)
-        return cls.open(catalog, height, width)
+            _write(scratch, catalog, (height, width), limits or Limits(), progress or silent, of)
+        return cls.open(catalog, height, width, of)
 
     @classmethod
-    def open(cls, catalog: Catalog, height: int, width: int) -> PixelCache:
+    def open(cls, catalog: Catalog, height: int, width: int, of: Of = "products") -> PixelCache:
         """The cache that is there.
 
         Raises:
             CatalogError: there is none, or it is of other pictures than the catalogue's.
         """
-        folder = cache_folder(catalog, height, width)
+        folder = cache_folder(catalog, height, width, of)
         try:
             manifest = json.loads((folder / MANIFEST).read_bytes())
         except (OSError, ValueError) as error:
             raise _stale(folder, f"its manifest cannot be read ({error})") from error
         if not isinstance(manifest, dict):
             raise _stale(folder, "its manifest is no mapping")
-        expected = _key(catalog, height, width)
+        expected = _key(catalog, height, width, of)
         for name, value in expected.items():
             if manifest.get(name) != value:
                 raise _stale(folder, f"its {name} is {manifest.get(name)!r}, expected {value!r}")
@@ -109,7 +112,7 @@ class PixelCache:
             raise _stale(folder, f"its manifest is incomplete ({error})") from error
 
     def __len__(self) -> int:
-        """The number of rows of the catalogue."""
+        """The number of products, or of queries."""
         return len(self._places)
 
     def has(self, row: int) -> bool:
@@ -136,53 +139,59 @@ class PixelCache:
         return self._pixels[places]
 
 
-def cache_folder(catalog: Catalog, height: int, width: int) -> Path:
-    return catalog.path / "cache" / f"pixels-{height}x{width}"
+def cache_folder(catalog: Catalog, height: int, width: int, of: Of = "products") -> Path:
+    return catalog.path / "cache" / f"{KINDS[of]}-{height}x{width}"
 
 
-def _key(catalog: Catalog, height: int, width: int) -> dict[str, Any]:
+def _key(catalog: Catalog, height: int, width: int, of: Of) -> dict[str, Any]:
     return {
-        "kind": KIND,
+        "kind": KINDS[of],
         "format": FORMAT,
         "fingerprint": catalog.fingerprint,
         "decoder": DECODER_VERSION,
         "height": height,
         "width": width,
-        "rows": len(catalog),
+        "rows": len(catalog) if of == "products" else catalog.manifest["queries"],
     }
 
 
 def _write(
-    folder: Path, catalog: Catalog, size: tuple[int, int], limits: Limits, progress: Progress
+    folder: Path,
+    catalog: Catalog,
+    size: tuple[int, int],
+    limits: Limits,
+    progress: Progress,
+    of: Of,
 ) -> None:
-    counts = catalog.column("image_count")
-    rows = np.flatnonzero(pc.greater(counts, 0).to_numpy())
-    shown, numbers = catalog.picture_links()
-    first = numbers[np.searchsorted(shown, rows)]
+    shown, numbers = catalog.picture_links() if of == "products" else catalog.query_links()
+    # The links stand in the order of the rows: the first of a row is its first picture.
+    rows, start = np.unique(shown, return_index=True)
+    first = numbers[start]
     different, at, inverse = np.unique(first, return_index=True, return_inverse=True)
     # In the order of the rows, so that a pass over the catalogue reads the file forwards.
     order = np.argsort(at, kind="stable")
     place = np.full(len(different), BROKEN, np.int32)
     problems: list[dict[str, str]] = []
     good = 0
-    ids = catalog.column("id")
+    ids = catalog.column("id") if of == "products" else catalog.query_column("id")
     with (folder / PIXELS).open("xb") as file:
         pictures = _decode(catalog, different[order], size, limits)
         for done, (k, picture) in enumerate(zip(order, pictures, strict=True)):
             if isinstance(picture, ImageError):
-                where = f"product {ids[int(rows[at[k]])].as_py()!r}"
+                where = f"{_ONE[of]} {ids[int(rows[at[k]])].as_py()!r}"
                 problems.append({"where": where, "what": picture.what, "cure": picture.cure})
             else:
                 file.write(picture.data)
                 place[k] = good
                 good += 1
             progress(done + 1, len(order), broken=len(problems))
-    places = np.full(len(catalog), NO_PICTURE, np.int32)
+    key = _key(catalog, *size, of)
+    places = np.full(key["rows"], NO_PICTURE, np.int32)
     places[rows] = place[inverse]
     write_array(folder / "places.npy", places)
     write_json_atomically(
         folder / MANIFEST,
-        {**_key(catalog, *size), "pictures": good, "problems": problems},
+        {**key, "pictures": good, "problems": problems},
     )
 
 

@@ -239,16 +239,19 @@ class Catalog:
             codes = self._query_splits[start : start + table.num_rows]
             start += table.num_rows
             keep = np.arange(table.num_rows) if wanted is None else np.flatnonzero(codes == wanted)
-            for code, row in zip(codes[keep], table.take(pa.array(keep)).to_pylist(), strict=True):
-                images = tuple(self.picture(number) for number in row.pop("images"))
-                positives, grades = tuple(row.pop("positives")), tuple(row.pop("grades"))
-                split_name = self._split(int(code))
-                found.append(
-                    Query(
-                        **row, images=images, positives=positives, grades=grades, split=split_name
-                    )
-                )
+            rows = table.take(pa.array(keep)).to_pylist()
+            found += [self._query(row, code) for code, row in zip(codes[keep], rows, strict=True)]
         return found
+
+    def query(self, number: int) -> Query:
+        """One query by its row in the query table; reads that table anew."""
+        start = 0
+        for table in self._query_tables():
+            if start <= number < start + table.num_rows:
+                (row,) = table.slice(number - start, 1).to_pylist()
+                return self._query(row, self._query_splits[number])
+            start += table.num_rows
+        raise IndexError(f"query {number} of a catalogue with {start} queries")
 
     def product_splits(self) -> np.ndarray:
         """uint8 [N]: the place in ``SPLITS`` of each product's split."""
@@ -269,7 +272,12 @@ class Catalog:
         return np.repeat(np.arange(len(count)), count), np.concatenate(numbers).astype(np.int64)
 
     def query_ids(self) -> list[str]:
-        return [name for table in self._query_tables() for name in table["id"].to_pylist()]
+        return self.query_column("id").to_pylist()
+
+    def query_column(self, name: str) -> pa.ChunkedArray:
+        """One field of all queries: id, text, positives or grades."""
+        chunks = [c for table in self._query_tables() for c in table[name].chunks]
+        return pa.chunked_array(chunks, type=QUERIES.field(name).type)
 
     def events(self) -> pa.Table:
         """The behaviour log, sorted by time: time user item kind query position price."""
@@ -296,6 +304,16 @@ class Catalog:
         for number in range(self.picture_count):
             if picture_hash(self.picture(number)) != self.picture_digest(number):
                 raise damaged(self.path, f"the bytes of picture {number} were changed")
+
+    def _query(self, row: dict[str, Any], split: int) -> Query:
+        return Query(
+            id=row["id"],
+            text=row["text"],
+            images=tuple(self.picture(number) for number in row["images"]),
+            positives=tuple(row["positives"]),
+            grades=tuple(row["grades"]),
+            split=self._split(int(split)),
+        )
 
     def _find(self, name: str) -> int:
         return find(self.index, name, lambda row: row < len(self) and self._id(row) == name)

@@ -23,6 +23,10 @@ PLAIN_EVERY_S = 5.0
 MAX_CELL = 60
 
 
+class Whole(str):
+    """A cell of a table that is never cut short: an address that a person copies."""
+
+
 class Console:
     """Where a verb prints. With ``as_json`` only :meth:`result` reaches stdout.
 
@@ -178,7 +182,7 @@ def clean(text: str) -> str:
 
 
 def format_table(rows: Sequence[Sequence[Any]], columns: Sequence[str], title: str = "") -> str:
-    """Aligned plain text; cells longer than ``MAX_CELL`` end in an ellipsis."""
+    """Aligned plain text; cells longer than ``MAX_CELL`` end in an ellipsis, but for `Whole`."""
     cells = [[_cell(value) for value in row] for row in rows]
     right = [
         bool(rows) and all(isinstance(row[k], int | float) or row[k] is None for row in rows)
@@ -210,7 +214,8 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     text = clean(str(value))
-    return text if len(text) <= MAX_CELL else text[: MAX_CELL - 1] + "\u2026"
+    whole = isinstance(value, Whole) or len(text) <= MAX_CELL
+    return text if whole else text[: MAX_CELL - 1] + "\u2026"
 
 
 def _width(text: str) -> int:

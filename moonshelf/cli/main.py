@@ -37,8 +37,13 @@ VERBS: dict[str, tuple[str, str]] = {
         "moonshelf.cli.catalog",
         "import products, queries and events; inspect a catalogue",
     ),
+    "pairs": (
+        "moonshelf.cli.pairs",
+        "query-item pairs from a catalogue's log: build them, look at them",
+    ),
     "train": ("moonshelf.cli.train", "train an encoder on a catalogue by a recipe"),
     "evaluate": ("moonshelf.cli.evaluate", "measure a run on a catalogue, beside its controls"),
+    "ask": ("moonshelf.cli.ask", "put held-out questions to a pretrained run"),
     "embed": ("moonshelf.cli.embed", "turn a catalogue into a store of searchable vectors"),
     "search": ("moonshelf.cli.search", "find products in a store by text, picture or both"),
     "graph": (
@@ -87,6 +92,21 @@ class Parser(argparse.ArgumentParser):
             default=argparse.SUPPRESS,
             help="show the traceback of an error (also: MOONSHELF_DEBUG=1)",
         )
+        self._intermixed = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Where an argument may be left out, options may stand before it all the same.
+
+        argparse takes ``GRAPH --limit 5 SPARQL`` for a graph without SPARQL and a word too many.
+        """
+        optional = any(one.nargs in ("?", "*") for one in self._get_positional_actions())
+        if self._intermixed or not optional:
+            return super().parse_known_args(args, namespace)
+        self._intermixed = True  # it parses options and the rest by this method, one by one
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._intermixed = False
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, cure=f"see `{self.prog} --help`")

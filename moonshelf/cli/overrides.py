@@ -25,6 +25,8 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
 
     def parse_known_args(args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         found, rest = parse(args, namespace)
+        if not hasattr(found, "overrides"):  # options alone were parsed so far (main.Parser)
+            return found, rest
         late = [word for word in rest if _OVERRIDE.fullmatch(word)]
         found.overrides = [*found.overrides, *late]
         return found, [word for word in rest if not _OVERRIDE.fullmatch(word)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,17 @@ from moonshelf.errors import CheckpointError, MoonshelfError
 
 
 def build_encoder(
-    config: VlmConfig | FastConfig, texts: Iterable[str] = (), *, seed: int = 0
+    config: VlmConfig | FastConfig,
+    texts: Iterable[str] = (),
+    *,
+    seed: int = 0,
+    control: Sequence[str] = (),
 ) -> Encoder:
     """A new encoder: pretrained where ``config.path`` is set, else random from ``seed``.
 
     Args:
         texts: training-split text; only tiny and fast models read it, to train their tokenizer.
+        control: control tokens that this tokenizer has besides the usual ones.
 
     Raises:
         CheckpointError: the pretrained weights do not match. DataError: no text to learn from.
@@ -42,9 +47,9 @@ def build_encoder(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if isinstance(config, FastConfig):
-            return FastEncoder(config, train_tokenizer(texts, config.vocabulary))
+            return FastEncoder(config, train_tokenizer(texts, config.vocabulary, control))
         if config.path is None:
-            tokenizer = train_tokenizer(texts, config.tiny.vocabulary)
+            tokenizer = train_tokenizer(texts, config.tiny.vocabulary, control)
             return VisionLanguageEncoder(config, build_tiny(config, tokenizer), tokenizer)
         return _pretrained(config)
 

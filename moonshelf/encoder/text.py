@@ -39,12 +39,18 @@ class TextTokenizer:
     def __init__(self, tokenizer: Tokenizer) -> None:
         # Control tokens are only ever inserted by id, never matched in product text.
         self._tokenizer = tokenizer
+        # A checkpoint may hold some that its file does not call special (``<tool_call>``).
+        added = tokenizer.get_added_tokens_decoder().values()
+        self._tokenizer.add_special_tokens([token for token in added if not token.special])
         self._tokenizer.encode_special_tokens = True
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
 
     def __len__(self) -> int:
         return self._tokenizer.get_vocab_size(with_added_tokens=True)
+
+    def __contains__(self, token: str) -> bool:
+        return self._tokenizer.token_to_id(token) is not None
 
     def id(self, token: str) -> int:
         """The id of a control token.
@@ -112,12 +118,15 @@ def _not_unicode(texts: Sequence[str]) -> DataError:
     return DataError("a text is not a str", cure="pass str only")
 
 
-def train_tokenizer(texts: Iterable[str], vocabulary: int) -> TextTokenizer:
+def train_tokenizer(
+    texts: Iterable[str], vocabulary: int, control: Sequence[str] = ()
+) -> TextTokenizer:
     """A byte-level, case-folding BPE: every string has a tokenization, none is unknown.
 
     Args:
         texts: training-split titles and descriptions.
         vocabulary: total size, control tokens included.
+        control: control tokens besides those of every encoder.
 
     Raises:
         DataError: there is no text at all to learn from.
@@ -134,7 +143,9 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> TextTokenizer:
     tokenizer.decoder = decoders.ByteLevel()  # pyright: ignore[reportAttributeAccessIssue]
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
-        special_tokens=[AddedToken(token, special=True, normalized=False) for token in SPECIAL],
+        special_tokens=[
+            AddedToken(token, special=True, normalized=False) for token in (*SPECIAL, *control)
+        ],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )

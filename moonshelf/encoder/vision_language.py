@@ -12,7 +12,7 @@ linear head.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -62,8 +62,8 @@ class VisionLanguageEncoder(Encoder):
         self.register_buffer("mean", torch.tensor(mean), persistent=False)
         self.register_buffer("std", torch.tensor(std), persistent=False)
         self.picture_mean, self.picture_std = tuple(mean), tuple(std)
+        self.pad = int(sizes.text_config.pad_token_id or 0)
         self._ids = {
-            "pad": sizes.text_config.pad_token_id or 0,
             "image": tokenizer.id("<|image_pad|>"),
             "start": tokenizer.id("<|vision_start|>"),
             "end": tokenizer.id("<|vision_end|>"),
@@ -94,24 +94,35 @@ class VisionLanguageEncoder(Encoder):
     def collate(self, contents: Sequence[Content]) -> Batch:
         check_contents(contents)
         shown = [c.images[: self.pictures.per_product] for c in contents]
+        pictures, places, grids = self.shown_pictures(shown)
+        texts = self.tokenizer.encode([c.text or "" for c in contents], self.config.max_text_tokens)
+        products = [
+            self._tokens(len(images), ids, grids) for images, ids in zip(shown, texts, strict=True)
+        ]
+        return pictures | pack(products, self.config.pack, self.pad) | places
+
+    def shown_pictures(
+        self, shown: Sequence[Sequence[Any]]
+    ) -> tuple[Batch, Batch, Iterator[tuple[int, int]]]:
+        """Tensors of the pictures of every product, each distinct one once; where each is shown,
+        if one is shown twice; and the merged grid of each as it is shown."""
         distinct, places = once_each([p for images in shown for p in images])
         pictures, grids = self._picture_tensors(distinct)
         sizes = [(h // self.merge, w // self.merge) for h, w in grids]
-        merged = iter([sizes[place] for place in places])
-        texts = self.tokenizer.encode([c.text or "" for c in contents], self.config.max_text_tokens)
-        products = [
-            self._tokens(images, ids, merged) for images, ids in zip(shown, texts, strict=True)
-        ]
-        batch = pictures | pack(products, self.config.pack, self._ids["pad"])
-        if len(distinct) < len(places):
-            batch["visual_from"] = _token_rows(sizes, places)
-        return batch
+        repeated = (
+            {"visual_from": _token_rows(sizes, places)} if len(distinct) < len(places) else {}
+        )
+        return pictures, repeated, iter([sizes[place] for place in places])
 
-    def _tokens(self, images: Sequence[Any], ids: list[int], grids: Any) -> Tokens:
-        tokens = Tokens()
+    def add_pictures(self, tokens: Tokens, count: int, grids: Iterator[tuple[int, int]]) -> None:
+        """Puts the next ``count`` pictures behind ``tokens``."""
         markers = (self._ids["start"], self._ids["end"]) if self.config.vision_markers else None
-        for _ in images:
+        for _ in range(count):
             tokens.add_picture(next(grids), self._ids["image"], markers)
+
+    def _tokens(self, images: int, ids: list[int], grids: Iterator[tuple[int, int]]) -> Tokens:
+        tokens = Tokens()
+        self.add_pictures(tokens, images, grids)
         tokens.add_text(ids)
         if self._emb is not None:
             tokens.add_control(self._emb)
@@ -147,8 +158,15 @@ class VisionLanguageEncoder(Encoder):
         hidden = self.hidden_states(batch)
         return F.normalize(self.head(pool(hidden, batch, self.config.readout)).float(), dim=-1)
 
-    def hidden_states(self, batch: Batch) -> Tensor:
-        """Last hidden states ``[R, C, D]`` of the packed rows."""
+    def hidden_states(
+        self, batch: Batch, *, causal: bool | None = None, cache: Any = None
+    ) -> Tensor:
+        """Last hidden states ``[R, C, D]`` of the packed rows.
+
+        Args:
+            causal: whether a token looks back alone; by default as ``config.attention`` says.
+            cache: of the transformers library, filled with keys and values.
+        """
         language = self.backbone.language_model
         embeds = language.embed_tokens(batch["input_ids"])
         extra: dict[str, Any] = {}
@@ -167,15 +185,36 @@ class VisionLanguageEncoder(Encoder):
                 mask[at] = True
                 extra["visual_pos_masks"] = mask.reshape(batch["input_ids"].shape)
                 extra["deepstack_visual_embeds"] = [level[order] for level in levels]
-        causal = self.config.attention == "causal"
+        if causal is None:
+            causal = self.config.attention == "causal"
         mask = attention_mask(batch["segment"], causal=causal, dtype=embeds.dtype)
         return language(
             inputs_embeds=embeds,
             attention_mask=mask,
             position_ids=batch["position_ids"],
-            use_cache=False,
+            past_key_values=cache,
+            use_cache=cache is not None,
             **extra,
         ).last_hidden_state
+
+    def next_states(self, token: Tensor, place: Tensor, seen: Tensor, cache: Any) -> Tensor:
+        """States ``[R, D]`` of one more token a row, after what ``cache`` holds.
+
+        Args:
+            token: its id [R]; place: its position [3, R]; seen: bool [R, C], where the row may
+            look, its own new place last.
+        """
+        language = self.backbone.language_model
+        embeds = language.embed_tokens(token[:, None])
+        blocked = torch.zeros(seen.shape, dtype=embeds.dtype, device=seen.device)
+        blocked = blocked.masked_fill(~seen, torch.finfo(embeds.dtype).min)
+        return language(
+            inputs_embeds=embeds,
+            attention_mask=blocked[:, None, None],
+            position_ids=place[..., None],
+            past_key_values=cache,
+            use_cache=True,
+        ).last_hidden_state[:, 0]
 
     def visual_tokens(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
         """Merged visual tokens ``[n, D]`` in picture order, and the DeepStack levels of the same

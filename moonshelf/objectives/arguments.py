@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from moonshelf.errors import UsageError
 from moonshelf.objectives.masks import KeepOut, LabelMask
 from moonshelf.objectives.streaming import Plan
+from moonshelf.objectives.sums import Sums
 
 TILE = 1024
 """Rows and columns of a tile: two of them, 8 MiB in float32, stay in a desktop's L3 cache."""
@@ -30,8 +32,14 @@ class Checked:
     weight: Tensor
     offset: int
 
-    def plan(self, symmetric: bool, tile: int, compute_dtype: torch.dtype | None) -> Plan:
-        """How the streaming passes go over these arguments."""
+    def plan(
+        self,
+        symmetric: bool,
+        tile: int,
+        compute_dtype: torch.dtype | None,
+        sums: Callable[[Tensor, Tensor | None, int, float], Sums] = Sums,
+    ) -> Plan:
+        """How the streaming passes go over these arguments; ``sums`` is what the loss sums up."""
         usual = torch.float64 if self.query.dtype == torch.float64 else torch.float32
         compute = compute_dtype or usual
         if compute not in (torch.float32, torch.float64, torch.bfloat16):
@@ -43,7 +51,8 @@ class Checked:
             raise UsageError(f"tile is {tile}, expected at least 1", cure=f"leave it at {TILE}")
         extra = 0 if self.extra is None else len(self.extra)
         keep = self.keep_out
-        labelled = any(labels is not None for labels in (keep.item_ids, keep.groups, keep.queries))
+        labels = (keep.item_ids, keep.groups, keep.queries, keep.texts)
+        labelled = any(of_one_kind is not None for of_one_kind in labels)
         mask = LabelMask(keep, len(self.query), self.offset, extra) if labelled else None
         return Plan(
             share=self.share.to(torch.float64 if compute == torch.float64 else torch.float32),
@@ -53,6 +62,7 @@ class Checked:
             margin=keep.margin,
             tile=tile,
             compute=compute,
+            sums=sums,
         )
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -26,7 +27,7 @@ from torch import Tensor
 
 from moonshelf.objectives.arguments import TILE, Checked, check
 from moonshelf.objectives.masks import KeepOut
-from moonshelf.objectives.streaming import StreamingInfoNCE
+from moonshelf.objectives.streaming import StreamingContrast
 
 __all__ = ["Contrast", "KeepOut", "info_nce", "info_nce_dense", "symmetric_info_nce"]
 
@@ -101,7 +102,7 @@ def info_nce(
     """
     it = check(query, item, temperature, keep_out, weights, extra_items, offset)
     plan = it.plan(symmetric, tile, compute_dtype)
-    loss, facts = StreamingInfoNCE.apply(it.query, it.item, it.extra, it.inverse, plan)
+    loss, facts = StreamingContrast.apply(it.query, it.item, it.extra, it.inverse, plan)
     return Contrast(loss, it.weight, *facts.unbind())
 
 
@@ -123,8 +124,23 @@ def info_nce_dense(
     """The loss as written down, with the whole score matrix and a boolean mask, in the dtype of
     its input: slow and large, to read and to test the streaming one against."""
     it = check(query, item, temperature, keep_out, weights, extra_items, offset)
-    count = len(query)
-    every = item if extra_items is None else torch.cat([item, extra_items])
+
+    def scores(similarity: Tensor) -> Tensor:
+        return similarity * it.inverse
+
+    return dense_contrast(it, symmetric, scores, scores)
+
+
+def dense_contrast(
+    it: Checked,
+    symmetric: bool,
+    as_negative: Callable[[Tensor], Tensor],
+    as_positive: Callable[[Tensor], Tensor],
+) -> Contrast:
+    """A contrastive loss by the whole score matrix: the two functions make what is summed, as
+    exponents, out of similarities. The plain form behind ``info_nce_dense`` and others."""
+    query, count, offset = it.query, len(it.query), it.offset
+    every = it.item if it.extra is None else torch.cat([it.item, it.extra])
     similarity = query @ every.T
     rows = torch.arange(count, device=query.device)
     positive = similarity[rows, rows + offset]
@@ -136,10 +152,11 @@ def info_nce_dense(
     to_queries = keep[:, own] & (similarity[:, own] <= positive[None, :] + allowed)
     to_items[rows, rows + offset] = to_queries[rows, rows] = True
 
-    scores = similarity * it.inverse
-    loss = (_log_sum_exp(scores, to_items, dim=1) - positive * it.inverse) @ it.share
+    lead = as_positive(positive)
+    scores = as_negative(similarity).index_put((rows, rows + offset), lead)
+    loss = (_log_sum_exp(scores, to_items, dim=1) - lead) @ it.share
     if symmetric:
-        back = (_log_sum_exp(scores[:, own], to_queries, dim=0) - positive * it.inverse) @ it.share
+        back = (_log_sum_exp(scores[:, own], to_queries, dim=0) - lead) @ it.share
         loss = 0.5 * (loss + back)
 
     with torch.no_grad():
@@ -152,7 +169,7 @@ def info_nce_dense(
         return Contrast(
             loss=loss,
             weight=it.weight,
-            accuracy=(positive > highest + _rounding(query, item[own])).double().mean(),
+            accuracy=(positive > highest + _rounding(query, it.item[own])).double().mean(),
             masked_share=masked.double() / max(pairs, 1),
             positive_similarity=positive.detach().double().mean(),
             negative_similarity=(similarity * negatives).sum().double()

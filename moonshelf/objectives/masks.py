@@ -29,16 +29,18 @@ UNKNOWN = -1
 class KeepOut:
     """What is no negative of a query. All labels are int64; a negative label equals nothing.
 
-    A pair (query, item) is kept out when the item has the item id or the group of the query's
-    positive, when it was paired with the same query, when it is another known positive, or when
-    its similarity passes the positive's by more than ``margin``. The first four hold for both
-    directions; the margin is taken from the positive pair of the row or column it is applied in.
+    A pair (query, item) is kept out when the item has the item id, the group or the text of the
+    query's positive, when it was paired with the same query, when it is another known positive,
+    or when its similarity passes the positive's by more than ``margin``. All but the last hold for
+    both directions; the margin is taken from the positive pair of the row or column it is applied
+    in.
 
     Args:
         item_ids: [N], which catalogue entry each item is.
         groups: [N], the SPU of each item.
         queries: [N], the query each item is paired with in this batch (equal texts, equal label).
-        extra_item_ids, extra_groups: [K], the same of the extra items.
+        texts: [N], equal for items that show nothing but one and the same text.
+        extra_item_ids, extra_groups, extra_queries, extra_texts: [K], the same of the extra items.
         known: [P, 2] of (row of ``query``, item id): further positives of that query. Needs
             ``item_ids``; pairs whose item is absent from the batch are harmless.
         margin: in units of similarity (cosine for unit vectors); None switches the rule off.
@@ -49,8 +51,11 @@ class KeepOut:
     queries: Tensor | None = None
     extra_item_ids: Tensor | None = None
     extra_groups: Tensor | None = None
+    extra_queries: Tensor | None = None
+    extra_texts: Tensor | None = None
     known: Tensor | None = None
     margin: float | None = 0.1
+    texts: Tensor | None = None
 
     def check(self, rows: int, items: int, extra: int) -> None:
         """Raises UsageError where a shape, type or value does not fit the batch."""
@@ -58,8 +63,11 @@ class KeepOut:
             "item_ids": (items,),
             "groups": (items,),
             "queries": (items,),
+            "texts": (items,),
             "extra_item_ids": (extra,),
             "extra_groups": (extra,),
+            "extra_queries": (extra,),
+            "extra_texts": (extra,),
         }
         for name, shape in expected.items():
             _check_labels(getattr(self, name), shape, f"keep_out.{name}")
@@ -78,7 +86,8 @@ class KeepOut:
                     f"keep_out.known has a row outside 0..{rows - 1}",
                     cure="give rows of `query`, not of the gathered batch",
                 )
-        for name, extra_name in (("item_ids", "extra_item_ids"), ("groups", "extra_groups")):
+        for name in ("item_ids", "groups", "queries", "texts"):
+            extra_name = f"extra_{name}"
             if getattr(self, extra_name) is not None and getattr(self, name) is None:
                 raise UsageError(
                     f"keep_out.{extra_name} is given, but keep_out.{name} is missing",
@@ -96,7 +105,8 @@ class KeepOut:
         for own, more, known in (
             (self.item_ids, self.extra_item_ids, self.known),
             (self.groups, self.extra_groups, None),
-            (self.queries, None, None),
+            (self.queries, self.extra_queries, None),
+            (self.texts, self.extra_texts, None),
         ):
             if own is None:
                 continue

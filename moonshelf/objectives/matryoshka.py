@@ -29,10 +29,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from moonshelf.errors import UsageError
-from moonshelf.objectives.arguments import TILE, check
+from moonshelf.objectives.arguments import TILE, Checked, check
 from moonshelf.objectives.contrastive import info_nce
 from moonshelf.objectives.masks import KeepOut
-from moonshelf.objectives.streaming import LOG2_E, Plan, Sums, Tiles
+from moonshelf.objectives.streaming import Plan, Tiles
+from moonshelf.objectives.sums import LOG2_E, Sums
 
 SMALLEST = 1e-12
 """Least norm of a prefix, as in ``torch.nn.functional.normalize``."""
@@ -81,18 +82,18 @@ def nested_info_nce(
         UsageError: as :func:`info_nce`, or widths that are no increasing prefixes.
     """
     it = check(query, item, temperature, keep_out, weights, extra_items, offset)
-    widths = tuple(int(width) for width in widths)
-    if (
-        not widths
-        or list(widths) != sorted({*widths})
-        or not 0 < widths[0] <= widths[-1] <= query.shape[1]
-    ):
+    return nested(it, widths, it.plan(symmetric, tile, compute_dtype))
+
+
+def nested(it: Checked, widths: Sequence[int], plan: Plan) -> Nested:
+    """The mean over prefixes of the loss that ``plan`` is of."""
+    widths, most = tuple(int(width) for width in widths), it.query.shape[1]
+    if not widths or list(widths) != sorted({*widths}) or not 0 < widths[0] <= widths[-1] <= most:
         raise UsageError(
-            f"widths are {list(widths)}, expected increasing ones from 1 to {query.shape[1]}",
+            f"widths are {list(widths)}, expected increasing ones from 1 to {most}",
             cure="give each width of a prefix once, smallest first",
         )
-    plan = it.plan(symmetric, tile, compute_dtype)
-    loss, by_width, accuracy = _NestedInfoNCE.apply(
+    loss, by_width, accuracy = _NestedContrast.apply(
         it.query, it.item, it.extra, it.inverse, plan, widths
     )
     return Nested(loss, by_width, it.weight, accuracy)
@@ -182,7 +183,7 @@ class _NestedTiles(Tiles):
         return [one[: rows * columns].view(rows, columns) for one in held]
 
 
-class _NestedInfoNCE(torch.autograd.Function):
+class _NestedContrast(torch.autograd.Function):
     """(query, item, extra | None, 1 / temperature, Plan, widths) -> (loss, loss of each width [m],
     accuracy of the widest)."""
 
@@ -238,7 +239,10 @@ def _accumulate(tiles: _NestedTiles, plan: Plan) -> tuple[list[Sums], list[Sums]
     margin = None if plan.margin is None else plan.margin * tiles.scale
     limits = [None if margin is None else positive + margin for positive in positives]
     rows, columns = (
-        [Sums(positive, limit, dim) for positive, limit in zip(positives, limits, strict=True)]
+        [
+            plan.sums(positive, limit, dim, tiles.scale)
+            for positive, limit in zip(positives, limits, strict=True)
+        ]
         for dim in (1, 0)
     )
     for side, part, own, mask in tiles.stripes():
@@ -265,10 +269,10 @@ def _backward_tiles(
             for k, scores, spare in tiles.by_width(run, side, part):
                 tiles.drop(scores, hits, run, own)
                 if columns and own is not None:
-                    columns[k].softmax(scores, own, to_queries[k], kept[k])
-                    kept[k].add_(rows[k].softmax(scores, run, to_items[k], spare))
+                    columns[k].gradient(scores, own, to_queries[k], kept[k])
+                    kept[k].add_(rows[k].gradient(scores, run, to_items[k], spare))
                 else:
-                    rows[k].softmax(scores, run, to_items[k], kept[k])
+                    rows[k].gradient(scores, run, to_items[k], kept[k])
                 grads.add_turns(k, run, side, part, kept[k], scores.clamp_(min=-1e30))
             grads.add(run, side, part, kept)
     positives = [one.positive_gradient(share) for one in rows]

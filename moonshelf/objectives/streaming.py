@@ -1,7 +1,7 @@
-"""Symmetric InfoNCE over tiles of the score matrix, which never exists as a whole.
+"""Contrastive losses over tiles of the score matrix, which never exists as a whole.
 
     forward     one pass; every tile feeds the running log-sum-exp of its rows and of its columns
-    backward    the tile is computed again; its softmax gradient is multiplied into both sides
+    backward    the tile is computed again; its gradient is multiplied into both sides
     the cost    2 BNd flops forward, 6 BNd backward, two exponentials a pair each way; the memory
                 is the gradients plus two tiles
 
@@ -22,18 +22,16 @@ offset + B - 1, hold a positive, so only they take part in the direction item ->
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from moonshelf.errors import UsageError
 from moonshelf.objectives.masks import LabelMask, LabelStripe
-
-LOG2_E = math.log2(math.e)
+from moonshelf.objectives.sums import LOG2_E, Sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +41,7 @@ class Plan:
     Attributes:
         share: [B], the weight of each pair over the sum of weights.
         compute: dtype of the matrix products; everything else is float32 (float64 for float64).
+        sums: one direction of the loss, of (positive, limit, dim, scale).
     """
 
     share: Tensor
@@ -52,6 +51,7 @@ class Plan:
     margin: float | None
     tile: int
     compute: torch.dtype
+    sums: Callable[[Tensor, Tensor | None, int, float], Sums] = Sums
 
     @property
     def accumulate(self) -> torch.dtype:
@@ -64,7 +64,7 @@ class Plan:
         return max(16 * torch.finfo(self.accumulate).eps, torch.finfo(self.compute).eps)
 
 
-class StreamingInfoNCE(torch.autograd.Function):
+class StreamingContrast(torch.autograd.Function):
     """(query [B, d], item [N, d], extra [K, d] | None, 1 / temperature, Plan) -> (loss, facts).
 
     ``facts`` [4], without gradient: accuracy@1, masked share, mean positive similarity, mean
@@ -99,69 +99,6 @@ class StreamingInfoNCE(torch.autograd.Function):
             grads = _Gradients(tiles, ctx.plan.accumulate, ctx.needs_input_grad)
             _backward_tiles(tiles, grads, ctx.plan, ctx.rows, ctx.columns)
             return (*grads.finish(tiles, grad_loss, query, item, extra, inverse), None)
-
-
-class Sums:
-    """The running log-sum-exp of one direction, B of them, in log-2 units."""
-
-    def __init__(self, positive: Tensor, limit: Tensor | None, dim: int) -> None:
-        self.positive, self.limit, self.dim = positive, limit, dim
-        self.top = torch.full_like(positive, -math.inf)  # highest kept negative
-        self.peak = torch.full_like(positive, -math.inf)  # the same before the margin rule
-        self.total = torch.ones_like(positive)  # sum of 2^(score - reference), the positive's in
-
-    def add(self, scores: Tensor, part: slice, spare: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Takes a tile in; ``spare`` is overwritten. Returns (count, sum) of what the margin
-        rule left out, or None where it left out nothing."""
-        left_out = None
-        highest = scores.amax(self.dim)
-        if self.limit is not None:
-            self.peak[part] = torch.maximum(self.peak[part], highest)
-            if bool((highest > self.limit[part]).any()):
-                limit = self.limit[part].unsqueeze(self.dim)
-                left_out = _above(scores, limit, self.dim)
-                scores = _below(scores, limit, spare)
-                highest = scores.amax(self.dim)
-        before = torch.maximum(self.positive[part], self.top[part])
-        self.top[part] = torch.maximum(self.top[part], highest)
-        now = torch.maximum(before, highest)
-        spare = torch.sub(scores, now.unsqueeze(self.dim), out=spare).exp2_()
-        self.total[part] = self.total[part] * (before - now).exp2_() + spare.sum(self.dim)
-        return left_out
-
-    def log_sum(self) -> Tensor:
-        return torch.maximum(self.positive, self.top) + self.total.log2()
-
-    def loss(self) -> Tensor:
-        """[B], in natural logarithms."""
-        return (self.log_sum() - self.positive) / LOG2_E
-
-    def softmax(self, scores: Tensor, part: slice, exponent: Tensor, out: Tensor) -> Tensor:
-        """2^(score - exponent), 0 where the margin rule drops the pair; ``out`` may be scores."""
-        exponent = exponent[part].unsqueeze(self.dim)
-        if self.limit is not None and bool((self.peak[part] > self.limit[part]).any()):
-            scores = _below(scores, self.limit[part].unsqueeze(self.dim), out)
-        return torch.sub(scores, exponent, out=out).exp2_()
-
-    def positive_gradient(self, share: Tensor) -> Tensor:
-        return share * torch.expm1((self.positive - self.log_sum()) / LOG2_E)
-
-
-def _above(scores: Tensor, limit: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """How many scores exceed ``limit``, and their sum, in floats as in :func:`_below`."""
-    excess = (scores - limit).clamp_(min=0)
-    total = excess.sum()
-    # No excess is smaller than the rounding of a score, so this is 1 where there is any.
-    count = excess.mul_(1e30).clamp_(max=1).sum(dim, keepdim=True)
-    return count.sum(), total + (limit * count).sum()
-
-
-def _below(scores: Tensor, limit: Tensor, out: Tensor) -> Tensor:
-    """``scores`` with -inf in place of what exceeds ``limit``. Comparing into booleans and
-    filling by them takes several times as long on a CPU."""
-    gap = torch.sub(limit, scores, out=out)
-    functional.threshold(gap, -torch.finfo(gap.dtype).tiny, math.inf, inplace=True)
-    return torch.sub(limit, gap, out=out)
 
 
 class Tiles:
@@ -225,8 +162,8 @@ def _accumulate(tiles: Tiles, plan: Plan) -> tuple[Sums, Sums | None, Tensor]:
     """The forward pass: the sums of both directions and the facts."""
     positive = tiles.positives()
     limit = None if plan.margin is None else positive + plan.margin * tiles.scale
-    rows = Sums(positive, limit, dim=1)
-    columns = Sums(positive, limit, dim=0) if plan.symmetric else None
+    rows = plan.sums(positive, limit, 1, tiles.scale)
+    columns = plan.sums(positive, limit, 0, tiles.scale) if plan.symmetric else None
     dropped = positive.new_zeros(3, dtype=torch.float64)  # rows, columns, similarity of the rows'
     for side, part, own, mask in tiles.stripes():
         for run in tiles.rows():
@@ -336,10 +273,10 @@ def _backward_tiles(
             scores, spare = tiles.scores(run, side, part)
             tiles.drop(scores, mask and mask.dropped(run.start, run.stop), run, own)
             if columns is not None and column_exponent is not None and own is not None:
-                gradient = columns.softmax(scores, own, column_exponent, spare)
-                gradient.add_(rows.softmax(scores, run, row_exponent, scores))
+                gradient = columns.gradient(scores, own, column_exponent, spare)
+                gradient.add_(rows.gradient(scores, run, row_exponent, scores))
             else:
-                gradient = rows.softmax(scores, run, row_exponent, scores)
+                gradient = rows.gradient(scores, run, row_exponent, scores)
             grads.add(0, run, gradient, tiles.sides[side][part])
             grads.add(1 + side, part, gradient.T, tiles.query[run])
     gradient = rows.positive_gradient(share)

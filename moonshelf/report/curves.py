@@ -12,6 +12,7 @@ from moonshelf.errors import UsageError
 PANELS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Loss", "nats", ("loss",)),
     ("In-batch accuracy", "share", ("accuracy",)),
+    ("Held-out answers", "nats a token", ("answer_loss/",)),
     ("Validation retrieval", "R@k, %", ("val/",)),
     ("Similarity", "cosine", ("positive_similarity", "negative_similarity")),
     ("Temperature", "", ("temperature",)),

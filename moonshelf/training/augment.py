@@ -21,7 +21,8 @@ MOST_VALUES = 3
 def augment_text(
     title: str, description: str, values: Sequence[str], config: AugmentConfig, seed: int
 ) -> str:
-    """``title``, a stretch of ``description`` or a few ``values``, with words left out.
+    """``title``, a stretch of ``description``, a few ``values``, or richer text: all of them, one
+    after the other. With words left out.
 
     Args:
         values: of the product's attributes and its category.
@@ -30,18 +31,26 @@ def augment_text(
     draw = random.Random(seed)
     text = title
     if draw.random() < config.description and description.strip():
-        words = description.split()
-        start = draw.randrange(max(1, len(words) - config.description_words + 1))
-        text = " ".join(words[start : start + config.description_words])
+        text = _stretch(description, config.description_words, draw)
     if config.attributes > 0 and values and draw.random() < config.attributes:
         count = min(len(values), draw.randint(1, MOST_VALUES))
         text = " ".join(draw.sample(list(values), count))
+    if config.richer > 0 and draw.random() < config.richer:
+        story = _stretch(description, config.description_words, draw)
+        text = " ".join(part for part in (title, *values, story) if part)
     if config.word_drop > 0:
         words = text.split()
         kept = [word for word in words if draw.random() >= config.word_drop]
         if words:
             text = " ".join(kept or [draw.choice(words)])
     return text
+
+
+def _stretch(text: str, count: int, draw: random.Random) -> str:
+    """``count`` words of ``text`` from a random place on."""
+    words = text.split()
+    start = draw.randrange(max(1, len(words) - count + 1))
+    return " ".join(words[start : start + count])
 
 
 def augment_pictures(pictures: np.ndarray, config: AugmentConfig, draws: np.ndarray) -> np.ndarray:

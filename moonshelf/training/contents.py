@@ -1,13 +1,17 @@
-"""From catalogue rows to what an encoder is fed: text and picture of each row, augmented or not."""
+"""From rows to what an encoder is fed: text and picture of each row, augmented or not.
+
+A row is a product of the catalogue (0..N-1) or, from N on, a query of its query table: N + q is
+query q, so that what a user typed or photographed is content like any other.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from moonshelf.catalog.pairs import usable_rows
+from moonshelf.catalog.pairs import usable_queries, usable_rows
 from moonshelf.catalog.product import Content, View, product_text
 from moonshelf.training.augment import augment_pictures, augment_text
 from moonshelf.training.settings import AugmentConfig
@@ -21,17 +25,33 @@ _PLAIN = AugmentConfig()
 
 
 class ContentSource:
-    """Contents of rows of one catalogue; pictures come from ``pixels`` where a row is in it,
-    else as encoded bytes. Safe to call from another thread: nothing here changes."""
+    """Contents of the products and queries of one catalogue. Pictures come from ``pixels`` and
+    ``query_pixels`` where a row is in them, else as encoded bytes. Safe to call from another
+    thread: nothing here changes."""
 
     def __init__(
-        self, catalog: Catalog, pixels: PixelCache | None, fields: tuple[str, ...] = ("title",)
+        self,
+        catalog: Catalog,
+        pixels: PixelCache | None,
+        fields: tuple[str, ...] = ("title",),
+        query_pixels: PixelCache | None = None,
     ) -> None:
         self.catalog, self.pixels, self.fields = catalog, pixels, fields
-        self._titles = _flat(catalog.column("title")) if fields == ("title",) else None
-        self._descriptions = _flat(catalog.column("description"))
-        self._attributes = _flat(catalog.column("attributes"))
-        self._categories = _flat(catalog.column("category"))
+        self.products = len(catalog)
+        self._query_pixels = query_pixels
+        self._titles = flat_column(catalog.column("title")) if fields == ("title",) else None
+        self._descriptions = flat_column(catalog.column("description"))
+        self._attributes = flat_column(catalog.column("attributes"))
+        self._categories = flat_column(catalog.column("category"))
+        self._asked = flat_column(catalog.query_column("text"))
+        owner, numbers = catalog.query_links()
+        # The first picture of each query; the links stand in the order of the queries.
+        self._photographed, first = np.unique(owner, return_index=True)
+        self._photos = numbers[first]
+
+    def __len__(self) -> int:
+        """Products and queries."""
+        return self.products + len(self._asked)
 
     def __call__(
         self,
@@ -50,60 +70,94 @@ class ContentSource:
         return [Content(text=t, images=i) for t, i in zip(texts, images, strict=True)]
 
     def usable(self, view: View) -> np.ndarray:
-        """bool [N]: rows that have something that ``view`` feeds (through mm: a title or a picture,
-        see ``usable_rows``), and no picture that cannot be decoded."""
-        usable = usable_rows(self.catalog, view)
-        cache = self.pixels
-        if cache is not None and cache.problems and view.has_image:
-            pictured = usable & usable_rows(self.catalog, View.IMAGE)
-            broken = [row for row in np.flatnonzero(pictured) if not cache.has(int(row))]
-            usable[broken] = False
-        return usable
+        """bool [N + Q]: rows that have something that ``view`` feeds (through mm: a title or a
+        picture, see ``usable_rows``), and no picture that cannot be decoded."""
+        parts = []
+        for flags, cache in ((usable_rows, self.pixels), (usable_queries, self._query_pixels)):
+            usable = flags(self.catalog, view)
+            if cache is not None and cache.problems and view.has_image:
+                pictured = usable & flags(self.catalog, View.IMAGE)
+                broken = [row for row in np.flatnonzero(pictured) if not cache.has(int(row))]
+                usable[broken] = False
+            parts.append(usable)
+        return np.concatenate(parts)
 
     def texts(self, rows: np.ndarray) -> list[str]:
         """The text of each of ``rows``, without augmentation."""
         return self._texts(rows, _PLAIN, None)
 
     def _texts(self, rows: np.ndarray, augment: AugmentConfig, draws: Draws | None) -> list[str]:
-        if self._titles is not None:
-            texts = [text or "" for text in self._titles.take(pa.array(rows)).to_pylist()]
-        else:
-            texts = [product_text(self.catalog[int(row)], self.fields) for row in rows]
+        texts = self._plain_texts(rows)
         if draws is None or not augment.changes_texts:
             return texts
-        descriptions = self._descriptions.take(pa.array(rows)).to_pylist()
-        values = self.values(rows) if augment.attributes > 0 else [()] * len(rows)
+        descriptions = self._taken(self._descriptions, rows)
+        values = self.values(rows) if augment.shows_values else [()] * len(rows)
         return [
             augment_text(text, more or "", few, augment, int(seed))
             for text, more, few, seed in zip(texts, descriptions, values, draws.seeds, strict=True)
         ]
 
+    def _plain_texts(self, rows: np.ndarray) -> list[str]:
+        if self._titles is not None:
+            texts = self._taken(self._titles, rows)
+        else:
+            texts = [
+                product_text(self.catalog[int(row)], self.fields) if row < self.products else None
+                for row in rows
+            ]
+        asked = np.flatnonzero(rows >= self.products)
+        words = self._asked.take(pa.array(rows[asked] - self.products)).to_pylist()
+        for place, text in zip(asked.tolist(), words, strict=True):
+            texts[place] = text
+        return [text or "" for text in texts]
+
+    def _taken(self, column: pa.Array, rows: np.ndarray) -> list[Any]:
+        """The cells of ``rows`` of a column of the products; None for queries."""
+        return column.take(pa.array(rows, mask=rows >= self.products)).to_pylist()
+
     def values(self, rows: np.ndarray) -> list[tuple[str, ...]]:
-        """Every attribute value of each row, and the leaf of its category."""
-        at = pa.array(rows)
-        attributes = self._attributes.take(at).to_pylist()
-        leaves = [path[-1:] for path in self._categories.take(at).to_pylist()]
+        """Every attribute value of each row, and the leaf of its category; none of a query."""
+        attributes = self._taken(self._attributes, rows)
+        leaves = [(path or [])[-1:] for path in self._taken(self._categories, rows)]
         return [
-            tuple(dict.fromkeys([*(v for _, some in pairs for v in some), *leaf]))
+            tuple(dict.fromkeys([*(v for _, some in pairs or () for v in some), *leaf]))
             for pairs, leaf in zip(attributes, leaves, strict=True)
         ]
 
     def _images(
         self, rows: np.ndarray, augment: AugmentConfig, draws: Draws | None
     ) -> list[tuple[Picture, ...]]:
-        cache = self.pixels
         images: list[tuple[Picture, ...]] = [()] * len(rows)
-        cached = [k for k, row in enumerate(rows) if cache is not None and cache.has(int(row))]
-        if cache is not None and cached:
-            pictures = cache.take(rows[cached])
+        of_query = rows >= self.products
+        todo = set(range(len(rows)))
+        for cache, mine, first in (
+            (self.pixels, ~of_query, 0),
+            (self._query_pixels, of_query, self.products),
+        ):
+            if cache is None:
+                continue
+            cached = [k for k in np.flatnonzero(mine).tolist() if cache.has(int(rows[k]) - first)]
+            if not cached:
+                continue
+            pictures = cache.take(rows[cached] - first)
             if draws is not None:
                 pictures = augment_pictures(pictures, augment, draws.uniform[cached])
             for k, picture in zip(cached, pictures, strict=True):
                 images[k] = (picture,)
-        for k in set(range(len(rows))) - set(cached):
+            todo.difference_update(cached)
+        for k in todo:
             # A row without a picture, or outside the cache: encoded bytes, not augmented.
-            images[k] = self.catalog[int(rows[k])].images
+            images[k] = self._encoded(int(rows[k]))
         return images
+
+    def _encoded(self, row: int) -> tuple[bytes, ...]:
+        if row < self.products:
+            return self.catalog[row].images
+        query = row - self.products
+        place = int(np.searchsorted(self._photographed, query))
+        if place == len(self._photographed) or self._photographed[place] != query:
+            return ()
+        return (self.catalog.picture(int(self._photos[place])),)
 
 
 class Draws:
@@ -114,13 +168,13 @@ class Draws:
         self.uniform = rng.random((n, 8))
         self.seeds = rng.integers(1 << 62, size=n)
 
-    def __getitem__(self, part: slice) -> Draws:
+    def __getitem__(self, part: slice | np.ndarray) -> Draws:
         chosen = object.__new__(Draws)
         chosen.uniform, chosen.seeds = self.uniform[part], self.seeds[part]
         return chosen
 
 
-def _flat(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+def flat_column(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     """One array, so that ``take`` costs what it takes and not what there is."""
     if not isinstance(column, pa.ChunkedArray):
         return column

@@ -62,11 +62,12 @@ def check_teachers(recipe: Recipe) -> None:
             the one for which the student's pictures are decoded.
     """
     for name, stage in recipe.stages.items():
-        if stage.distill is not None:
-            where = f"stages.{name}.distill.teacher={stage.distill.teacher}"
-            _check_text(Path(stage.distill.teacher), recipe, where)
+        distill: DistillConfig | None = getattr(stage, "distill", None)  # not every kind has one
+        if distill is not None:
+            where = f"stages.{name}.distill.teacher={distill.teacher}"
+            _check_text(Path(distill.teacher), recipe, where)
             if recipe.caches_pictures:
-                _check_canvas(Path(stage.distill.teacher), recipe.encoder.pictures, where)
+                _check_canvas(Path(distill.teacher), recipe.encoder.pictures, where)
 
 
 def _check_text(teacher: Path, recipe: Recipe, where: str) -> None:
@@ -111,8 +112,8 @@ def teacher_vectors(
     bf16: bool,
     progress: Progress,
 ) -> dict[View, np.ndarray]:
-    """Vectors float16 [N, d] by catalogue row for each view, memory-mapped; zero where not in
-    ``rows``. Computed once: a resumed run finds them under ``folder``.
+    """Vectors float16 [N + Q, d] by row of ``source`` for each view, memory-mapped; zero where not
+    in ``rows``. Computed once: a resumed run finds them under ``folder``.
 
     Raises:
         CheckpointError: there is no teacher at ``config.teacher``.
@@ -138,7 +139,7 @@ def _embed_rows(
     total, done = sum(len(r) for r in rows.values()), 0
     with atomic_folder(place) as scratch:
         for view, wanted in rows.items():
-            vectors = np.zeros((len(source.catalog), teacher.dim), dtype=np.float16)
+            vectors = np.zeros((len(source), teacher.dim), dtype=np.float16)
             for start in range(0, len(wanted), teacher.embed_batch):
                 part = wanted[start : start + teacher.embed_batch]
                 vectors[part] = teacher.embed(source(part, view), bf16=bf16)

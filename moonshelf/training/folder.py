@@ -1,6 +1,6 @@
 """The run folder: who may write into it, what it says about itself, and whose run it is.
 
-RUN/manifest.json    format, status, seed, versions, catalogue fingerprint, what was decided
+RUN/manifest.json    format, status, seed, versions, fingerprints of catalogue and pairs, decisions
 RUN/recipe.toml      the whole recipe: training it again gives the same run
 RUN/metrics.jsonl    one line an interval          RUN/metrics.json   the summary at the end
 RUN/state/           the last two states (checkpoint.py)
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import moonshelf
+from moonshelf.catalog.pair_files import pair_fingerprint, read_manifest
 from moonshelf.config import differences, load_config, read_toml, to_toml
 from moonshelf.errors import CheckpointError, MoonshelfError, UsageError
 from moonshelf.files import (
@@ -29,6 +30,8 @@ from moonshelf.files import (
 )
 from moonshelf.training.distill import check_teachers
 from moonshelf.training.recipe import Recipe
+from moonshelf.training.settings import AlignConfig
+from moonshelf.training.start import check_start
 
 if TYPE_CHECKING:
     from moonshelf.catalog.store import Catalog
@@ -76,6 +79,7 @@ def open_run(out: Path, recipe: Recipe, catalog: Catalog, resume: bool) -> Itera
         raise UsageError("is a file, not a run folder", where=str(out), cure="pass another --out")
     if not resume:
         check_teachers(recipe)
+        check_start(recipe)
     with full_disk_is_an_error(out):
         out.mkdir(parents=True, exist_ok=True)
     if resume:
@@ -107,6 +111,7 @@ def _started(out: Path, recipe: Recipe, catalog: Catalog) -> RunFolder:
         name=recipe.name,
         seed=recipe.seed,
         catalog={"fingerprint": catalog.fingerprint, "products": len(catalog)},
+        pairs=pair_sets(recipe),
         versions=versions(),
         started=int(time.time()),
         stages={},
@@ -151,7 +156,24 @@ def checked_manifest(out: Path, recipe: Recipe, fingerprint: str) -> dict[str, A
             where=str(out),
             cure="pass the same --catalog, or another --out",
         )
+    if manifest.get("pairs", {}) != pair_sets(recipe):
+        raise UsageError(
+            "a pair set is not the one this run started with",
+            where=str(out),
+            cure="put the old pairs back, or pass another --out",
+        )
     return manifest
+
+
+def pair_sets(recipe: Recipe) -> dict[str, str]:
+    """Folder and fingerprint of every pair set that a stage draws from.
+
+    Raises:
+        DataError: one is missing or damaged.
+    """
+    stages = [recipe.stage(name) for name in recipe.stages]
+    folders = {s.pairs for s in stages if isinstance(s, AlignConfig) and s.reads_log and s.pairs}
+    return {name: pair_fingerprint(read_manifest(name)) for name in sorted(folders)}
 
 
 def _lasting(recipe: Recipe) -> dict[str, Any]:

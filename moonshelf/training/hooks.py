@@ -17,10 +17,9 @@ from moonshelf.training.loop import Hook
 from moonshelf.training.optim import SplitOptimizer
 from moonshelf.training.parallel import Group, check_same
 from moonshelf.training.precision import Precision
-from moonshelf.training.settings import AlignConfig
-from moonshelf.training.stages.align import AlignStage
+from moonshelf.training.settings import LoopConfig
+from moonshelf.training.stages.registry import RecipeStage
 from moonshelf.training.tracking import MetricsFile, TensorBoardTracker
-from moonshelf.training.validation import Validator
 
 Line = Mapping[str, Any]
 
@@ -28,8 +27,8 @@ Line = Mapping[str, Any]
 def run_hooks(
     stack: contextlib.ExitStack,
     out: Path,
-    stage: AlignStage,
-    config: AlignConfig,
+    stage: RecipeStage,
+    config: LoopConfig,
     optimizer: SplitOptimizer,
     precision: Precision,
     *,
@@ -68,7 +67,7 @@ def run_hooks(
 
 
 def same_weights(
-    stage: AlignStage, optimizer: SplitOptimizer, group: Group, where: str, **more: int
+    stage: RecipeStage, optimizer: SplitOptimizer, group: Group, where: str, **more: int
 ) -> None:
     """Raises ProcessesApart unless all processes hold the same weights and optimizer state."""
     if group.size > 1:
@@ -77,8 +76,8 @@ def same_weights(
 
 def _saving(
     out: Path,
-    stage: AlignStage,
-    config: AlignConfig,
+    stage: RecipeStage,
+    config: LoopConfig,
     optimizer: SplitOptimizer,
     state: LoopState,
     digest: str,
@@ -107,21 +106,13 @@ def _saving(
 
 
 def _validation(
-    stage: AlignStage,
-    config: AlignConfig,
+    stage: RecipeStage,
+    config: LoopConfig,
     precision: Precision,
     seed: int,
     write: Callable[[Line], None],
 ) -> Hook:
-    terms = [term for term in config.active().values() if term.source == "self"]
-    validator = Validator(
-        stage.encoder,
-        stage.source,
-        [(term.query, term.item) for term in terms],
-        items=config.validation_items,
-        seed=seed,
-        bf16=precision.name == "bf16",
-    )
+    validator = stage.validator(seed=seed, bf16=precision.name == "bf16")
 
     def validate(state: LoopState, line: Line | None, last: bool) -> None:
         if last or state.step % config.validate_every == 0:

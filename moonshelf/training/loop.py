@@ -157,12 +157,13 @@ def _not_finite(what: str, work: Work, vectors: Sequence[Tensor]) -> TrainingErr
 
 
 class _Meter:
-    """Means since the last line; they live in ``state.sums``, so a resumed run logs the same."""
+    """Means since the last line; they live in ``state.sums``, so a resumed run logs the same.
+    Of ``tokens``, which a stage may report, the rate is told too."""
 
     def __init__(self, state: LoopState) -> None:
         self._state = state
         # Rates are of this process only: what an earlier one did since its last line is unknown.
-        self._samples, self._waited, self._since = 0, 0.0, state.spent
+        self._samples, self._tokens, self._waited, self._since = 0, 0.0, 0.0, state.spent
 
     def add(
         self, work: Work, report: Mapping[str, float | Tensor], norm: Tensor, waited: float
@@ -175,6 +176,7 @@ class _Meter:
             sums[key] = sums.get(key, 0.0) + value
             sums[f"n:{key}"] = sums.get(f"n:{key}", 0.0) + 1
         self._samples += work.pairs
+        self._tokens += values.get("tokens", 0.0)
         self._waited += waited
 
     def line(self, stage: str, factor: float, memory: float) -> dict[str, Any]:
@@ -189,25 +191,27 @@ class _Meter:
             "lr_factor": factor,
             "samples_per_s": self._samples / seconds,
             "samples_per_core_s": self._samples / cores,
+            **({"tokens_per_s": self._tokens / seconds} if self._tokens else {}),
             "waiting": self._waited / seconds,
             "seconds": state.spent.seconds,
             "core_seconds": state.spent.core_seconds,
             "memory_mib": memory,
         }
         sums.clear()
-        self._samples, self._waited, self._since = 0, 0.0, state.spent
+        self._samples, self._tokens, self._waited, self._since = 0, 0.0, 0.0, state.spent
         return line
 
 
 def _show(
     progress: Progress, schedule: Schedule, state: LoopState, line: Mapping[str, Any]
 ) -> None:
-    facts = {
-        "loss": f"{line['loss']:.3f}",
-        "accuracy": f"{line['accuracy']:.2f}" if "accuracy" in line else "-",
-        "pairs": f"{line['samples_per_s']:.0f}/s",
-        "memory": f"{line['memory_mib']:.0f}MiB",
-    }
+    facts = {"loss": f"{line['loss']:.3f}"}
+    if "tokens_per_s" in line:
+        facts["tokens"] = f"{line['tokens_per_s']:.0f}/s"
+    else:
+        facts["accuracy"] = f"{line['accuracy']:.2f}" if "accuracy" in line else "-"
+        facts["pairs"] = f"{line['samples_per_s']:.0f}/s"
+    facts["memory"] = f"{line['memory_mib']:.0f}MiB"
     if schedule.config.steps is not None:
         progress(state.step, schedule.config.steps, **facts)
     else:

@@ -9,7 +9,8 @@
     query = "t"
     item = "i"
 
-Stages run in the order in which they stand. Named recipes live in the folder ``recipes`` of the
+Stages run in the order in which they stand. What a stage does is its ``kind``: ``align`` where its
+table names none, ``pretrain`` and ``refine``. Named recipes live in the folder ``recipes`` of the
 source tree; a wheel carries the same files inside the package.
 """
 
@@ -18,18 +19,41 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, field_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 import moonshelf
 from moonshelf.config import Config, closest, load_config, read_toml, with_overrides
 from moonshelf.encoder.config import EncoderConfig
 from moonshelf.errors import UsageError
+from moonshelf.training.pretrain_settings import PretrainConfig
+from moonshelf.training.refine_settings import RefineConfig
 from moonshelf.training.settings import AlignConfig
 
 _BUDGETS = ("steps", "minutes", "core_seconds")
 _STAGE_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
+
+
+KINDS = ("align", "pretrain", "refine")
+
+
+def _kind_of(stage: Any) -> str:
+    """By which settings the table of a stage is read."""
+    found = stage.get("kind") if isinstance(stage, Mapping) else getattr(stage, "kind", None)
+    return "align" if found is None else str(found)
+
+
+StageConfig: TypeAlias = Annotated[
+    Annotated[AlignConfig, Tag("align")]
+    | Annotated[PretrainConfig, Tag("pretrain")]
+    | Annotated[RefineConfig, Tag("refine")],
+    Discriminator(
+        _kind_of,
+        custom_error_type="unknown_kind",
+        custom_error_message=f"kind is none of {', '.join(KINDS)}",
+    ),
+]
 
 
 class DataConfig(Config):
@@ -38,6 +62,9 @@ class DataConfig(Config):
     text: tuple[Literal["title", "category", "attributes", "description"], ...] = ("title",)
     cache_pictures: bool = True
     """Decode each first picture once into a memory-mapped cache (fixed canvas only)."""
+    pairs: str | None = None
+    """Folder of the pair set (``moonshelf pairs build``) that terms of source "log" draw from; a
+    stage may name another one."""
 
 
 class ComputeConfig(Config):
@@ -57,10 +84,22 @@ class Recipe(Config):
 
     name: str = ""
     seed: int = Field(default=0, ge=0, lt=2**32)
+    start: str | None = None
+    """A finished run, or the folder of an encoder, whose weights this run begins with."""
     encoder: EncoderConfig
     data: DataConfig = DataConfig()
     compute: ComputeConfig = ComputeConfig()
-    stages: dict[str, AlignConfig] = Field(min_length=1)
+    stages: dict[str, StageConfig] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _asked_is_a_language_model(self) -> Recipe:
+        for name, stage in self.stages.items():
+            if stage.kind == "pretrain" and self.encoder.kind != "vlm":
+                raise ValueError(
+                    f"stage {name} asks questions, which an encoder of kind "
+                    f"{self.encoder.kind!r} cannot answer: use one of kind 'vlm'"
+                )
+        return self
 
     @property
     def caches_pictures(self) -> bool:
@@ -68,9 +107,16 @@ class Recipe(Config):
         canvas = self.encoder.pictures
         return self.data.cache_pictures and canvas.fixed and canvas.per_product == 1
 
+    def stage(self, name: str) -> StageConfig:
+        """The settings of a stage, with what it takes from the rest of the recipe."""
+        found = self.stages[name]
+        if isinstance(found, AlignConfig) and found.pairs is None:
+            return found.model_copy(update={"pairs": self.data.pairs})
+        return found
+
     @field_validator("stages")
     @classmethod
-    def _plain_names(cls, stages: dict[str, AlignConfig]) -> dict[str, AlignConfig]:
+    def _plain_names(cls, stages: dict[str, StageConfig]) -> dict[str, StageConfig]:
         for name in stages:
             if not _STAGE_NAME.fullmatch(name):
                 raise ValueError(f"stage name {name!r} must be letters, digits, - and _")

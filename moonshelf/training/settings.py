@@ -10,6 +10,7 @@ from moonshelf.catalog.product import View
 from moonshelf.config import Config
 
 COLDEST, WARMEST = 0.01, 1.0
+Level = Literal["click", "cart", "purchase"]
 
 
 class ScheduleConfig(Config):
@@ -78,6 +79,9 @@ class AugmentConfig(Config):
     attributes: float = Field(default=0.0, ge=0, le=1)
     """Chance that one to three values of attributes and category, drawn at random, stand in for
     the title: richer text (methods.md 3.4) in the wording of labels."""
+    richer: float = Field(default=0.0, ge=0, le=1)
+    """Chance that all attribute values, the leaf of the category and a stretch of the description
+    follow the title: the richer text of the nine pair types."""
     word_drop: float = Field(default=0.0, ge=0, lt=1)
     """Chance of each word of a text to be left out (at least one stays)."""
     flip: bool = False
@@ -92,7 +96,11 @@ class AugmentConfig(Config):
 
     @property
     def changes_texts(self) -> bool:
-        return self.description > 0 or self.attributes > 0 or self.word_drop > 0
+        return max(self.description, self.attributes, self.richer, self.word_drop) > 0
+
+    @property
+    def shows_values(self) -> bool:
+        return self.attributes > 0 or self.richer > 0
 
 
 class PairConfig(Config):
@@ -106,14 +114,17 @@ class PairConfig(Config):
     query_attributes: float | None = Field(default=None, ge=0, le=1)
     """Chance that the query side's text is a few attribute values; default: the stage's."""
     item_attributes: float | None = Field(default=None, ge=0, le=1)
+    query_richer: float | None = Field(default=None, ge=0, le=1)
+    """Chance that the query side's title is followed by richer text; default: the stage's."""
+    item_richer: float | None = Field(default=None, ge=0, le=1)
     weight: float = Field(default=1.0, gt=0)
     """Of this loss, among those of one step."""
 
     def augments(self, stage: AugmentConfig) -> tuple[AugmentConfig, AugmentConfig]:
         """The stage's augmentation with this pair's own text shares, for query and item."""
+        texts = ("description", "attributes", "richer")
         sides = (
-            {"description": self.query_description, "attributes": self.query_attributes},
-            {"description": self.item_description, "attributes": self.item_attributes},
+            {name: getattr(self, f"{side}_{name}") for name in texts} for side in ("query", "item")
         )
         query, item = (
             stage.model_copy(update={k: v for k, v in own.items() if v is not None})
@@ -125,7 +136,7 @@ class PairConfig(Config):
 class TermConfig(PairConfig):
     """One pair source, the view of each side, and the share of steps it gets."""
 
-    source: Literal["self", "variant", "session"] = "self"
+    source: Literal["self", "variant", "session", "log"] = "self"
     share: float = Field(default=1.0, ge=0)
     together: dict[str, PairConfig] = Field(default_factory=dict)
     """self: further losses over the same products; every picture passes the vision tower once."""
@@ -137,6 +148,8 @@ class TermConfig(PairConfig):
     """session: how many next purchases are paired with each."""
     before: str | int | None = None
     """session: only purchases before this date or unix time."""
+    levels: tuple[Level, ...] = Field(default=("click", "cart", "purchase"), min_length=1)
+    """log: how strong the strongest act of a pair must have been."""
     optional: bool = False
     """Leave the term out, and say so, where the catalogue has no such pairs."""
 
@@ -163,6 +176,10 @@ class AlignConfig(ScheduleConfig, LoopConfig):
     mini_batch: int | None = Field(default=None, ge=1)
     """Contents embedded at once; smaller than ``batch`` turns GradCache on."""
     terms: dict[str, TermConfig]
+    pairs: str | None = None
+    """Folder of the pair set that terms of source "log" draw from; default: that of the recipe."""
+    mixing: Literal["homogeneous", "mixed"] = "homogeneous"
+    """A step holds one term, drawn by shares; or rows of all terms by share, under one loss."""
     temperature: float = Field(default=0.07, ge=COLDEST, le=WARMEST)
     learn_temperature: bool = True
     margin: float | None = Field(default=None, gt=0)
@@ -188,11 +205,32 @@ class AlignConfig(ScheduleConfig, LoopConfig):
             raise ValueError(f"widths must be positive and increase, got {list(widths)}")
         return widths
 
+    @model_validator(mode="after")
+    def _one_loss_a_mixed_step(self) -> AlignConfig:
+        if self.mixing == "mixed":
+            for name, term in self.active().items():
+                if term.together or term.weight != 1:
+                    raise ValueError(
+                        f"a mixed step has one loss: term {name} can have neither together nor "
+                        "weight; write further losses as terms, weights as shares"
+                    )
+        return self
+
     @property
     def shows_attributes(self) -> bool:
         """Whether some text of the stage is made of attribute values."""
         pairs = [p for t in self.active().values() for p in (t, *t.together.values())]
-        return any(side.attributes > 0 for p in pairs for side in p.augments(self.augment))
+        return any(side.shows_values for p in pairs for side in p.augments(self.augment))
+
+    @property
+    def reads_log(self) -> bool:
+        """Whether some term draws from a pair set."""
+        return any(term.source == "log" for term in self.active().values())
+
+    @property
+    def asks_with_photos(self) -> bool:
+        """Whether some term shows the photo of a query of the log."""
+        return any(t.source == "log" and t.query.has_image for t in self.active().values())
 
     def active(self) -> dict[str, TermConfig]:
         """The terms that get steps."""

@@ -59,4 +59,5 @@ def _seen(augment: AugmentConfig, view: View) -> AugmentConfig:
     """Without the text shares where no text is shown, so that equal sides compare equal."""
     if view.has_text:
         return augment
-    return augment.model_copy(update={"description": 0.0, "attributes": 0.0, "word_drop": 0.0})
+    texts = ("description", "attributes", "richer", "word_drop")
+    return augment.model_copy(update=dict.fromkeys(texts, 0.0))

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from moonshelf.catalog.batches import Term
+from moonshelf.catalog.pair_set import LEVELS, PRODUCT_QUERY, TABLE_QUERY, PairSet
 from moonshelf.catalog.pairs import catalog_pairs
-from moonshelf.errors import DataError
+from moonshelf.catalog.product import View
+from moonshelf.errors import DataError, UsageError
 from moonshelf.training.contents import ContentSource
 from moonshelf.training.settings import AlignConfig, TermConfig
 from moonshelf.training.sides import term_views
@@ -26,13 +28,18 @@ class FoundTerms:
 
 
 def find_terms(
-    stage: str, config: AlignConfig, source: ContentSource, groups: np.ndarray
+    stage: str,
+    config: AlignConfig,
+    source: ContentSource,
+    groups: np.ndarray,
+    log: PairSet | None = None,
 ) -> FoundTerms:
     """The terms of ``config`` that get steps, with their pairs in the train split.
 
     Args:
         stage: its name in the recipe, for messages.
         groups: int64 [N] of the catalogue (``group_codes``).
+        log: what terms of source "log" draw from.
 
     Raises:
         DataError: a term that is not optional has fewer than two pairs, or no term has any. Names
@@ -41,7 +48,7 @@ def find_terms(
     found, lacking = FoundTerms(), {}
     for name, term in config.active().items():
         try:
-            pairs, found.dropped[name] = _pairs(term, source)
+            pairs, found.dropped[name] = _pairs(term, source, log)
             why = f"has {len(pairs)} pairs with {_shown(term)}"
         except DataError as error:
             pairs, why = np.empty((0, 2), np.int64), error.what
@@ -56,16 +63,66 @@ def find_terms(
     return found
 
 
-def _pairs(term: TermConfig, source: ContentSource) -> tuple[np.ndarray, int]:
+def open_pairs(stage: str, config: AlignConfig, source: ContentSource) -> PairSet | None:
+    """The pair set that terms of source "log" draw from; None where there is no such term.
+
+    Raises:
+        UsageError: the recipe names none. DataError: it is not there, or of another catalogue.
+    """
+    if not config.reads_log:
+        return None
+    if config.pairs is None:
+        raise UsageError(
+            "terms of source 'log' draw from a pair set, and the recipe names none",
+            where=f"stages.{stage}",
+            cure="make one (moonshelf pairs build) and add data.pairs=FOLDER to the command",
+        )
+    return PairSet.open(config.pairs, source.catalog)
+
+
+def log_pairs(log: PairSet, source: ContentSource) -> np.ndarray:
+    """Every pair that the log knows, whatever cleaning left of them, as rows of ``source``: int64
+    [m, 2]."""
+    kind, query, item = log.known.T
+    return np.stack([_content_rows(kind, query, source), item], axis=1)
+
+
+def _content_rows(kind: np.ndarray, query: np.ndarray, source: ContentSource) -> np.ndarray:
+    """int64 [n]: the queries of pairs as rows of ``source``."""
+    return np.where(kind == TABLE_QUERY, query + source.products, query)
+
+
+def _log_pairs(term: TermConfig, source: ContentSource, log: PairSet) -> np.ndarray:
+    """Pairs of the term's levels whose query is of the kind that its query view asks with: words,
+    a photo, or a product with both; int64 [n, 2]."""
+    words, photo = log.asked_by()
+    both = (log.query_kind == PRODUCT_QUERY) | (words & photo)
+    fit = {View.TEXT: words, View.IMAGE: photo, View.BOTH: both}[term.query]
+    fit = fit & np.isin(log.level, [LEVELS.index(level) for level in term.levels])
+    rows = _content_rows(log.query_kind, log.query, source)
+    pairs = np.stack([rows, log.item], axis=1)[fit]
+    if not len(pairs):
+        asked = {View.TEXT: "typed words", View.IMAGE: "a photo", View.BOTH: "a product"}[
+            term.query
+        ]
+        raise DataError(f"has no {' or '.join(term.levels)} after {asked} in its log")
+    return pairs
+
+
+def _pairs(term: TermConfig, source: ContentSource, log: PairSet | None) -> tuple[np.ndarray, int]:
     """The pairs that can be shown, int64 [n, 2], and how many cannot."""
-    every = catalog_pairs(
-        source.catalog,
-        term.source,
-        most=term.most,
-        window_days=term.window_days,
-        before=term.before,
-        following=term.following,
-    )
+    if term.source == "log":
+        assert log is not None  # open_pairs
+        every = _log_pairs(term, source, log)
+    else:
+        every = catalog_pairs(
+            source.catalog,
+            term.source,
+            most=term.most,
+            window_days=term.window_days,
+            before=term.before,
+            following=term.following,
+        )
     fit = np.ones(len(every), dtype=bool)
     for side, view in term_views(term):
         # Variants are turned around at random: both ends must be fit for both views.

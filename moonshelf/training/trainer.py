@@ -17,25 +17,30 @@ import torch
 from torch import Tensor
 
 from moonshelf.catalog.product import Content, View
+from moonshelf.catalog.splits import TRAIN
 from moonshelf.catalog.store import Catalog
 from moonshelf.encoder import build_encoder
 from moonshelf.encoder.base import Encoder
+from moonshelf.encoder.language import END
 from moonshelf.errors import DataError, UsageError
 from moonshelf.files import write_json_atomically
 from moonshelf.progress import Progress
 from moonshelf.training.checkpoint import LoopState, Saved, model_digest, newest_state
 from moonshelf.training.contents import ContentSource
-from moonshelf.training.distill import teacher_vectors
-from moonshelf.training.folder import RunFolder
+from moonshelf.training.folder import RunFolder, pair_sets
 from moonshelf.training.hooks import run_hooks, same_weights
 from moonshelf.training.loop import run_loop
 from moonshelf.training.optim import SplitOptimizer, build_optimizer, embedding_names
 from moonshelf.training.parallel import Group
 from moonshelf.training.precision import PROBE_ITEMS, Precision, choose_precision
+from moonshelf.training.pretrain_settings import PretrainConfig
 from moonshelf.training.processes import device_of, threads_of
+from moonshelf.training.questions import Questions
 from moonshelf.training.recipe import Recipe
 from moonshelf.training.schedule import Schedule
-from moonshelf.training.stages.align import AlignStage
+from moonshelf.training.settings import AlignConfig
+from moonshelf.training.stages.registry import RecipeStage, build_stage
+from moonshelf.training.start import started_encoder
 from moonshelf.training.tracking import read_metrics, rewind_metrics, summary
 
 Note = Callable[[str], None]
@@ -108,16 +113,29 @@ class Trainer:
         texts = plain.texts(rows)
         if any(stage.shows_attributes for stage in recipe.stages.values()):
             texts += [" ".join(values) for values in plain.values(rows)]
-        encoder = build_encoder(recipe.encoder, texts, seed=recipe.seed).to(self.device)
-        canvas, pixels = encoder.pictures, None
+        logged = [s for s in recipe.stages.values() if isinstance(s, AlignConfig) and s.reads_log]
+        if logged:
+            texts += plain.texts(np.flatnonzero(catalog.query_splits() == TRAIN) + plain.products)
+        asking = [s for s in recipe.stages.values() if isinstance(s, PretrainConfig)]
+        for stage in asking:
+            texts += Questions(plain, stage).texts()
+        control = (END,) if asking else ()
+        encoder = started_encoder(recipe)
+        if encoder is None:
+            encoder = build_encoder(recipe.encoder, texts, seed=recipe.seed, control=control)
+        encoder = encoder.to(self.device)
+        canvas, pixels, photos = encoder.pictures, None, None
         if recipe.caches_pictures:
             from moonshelf.catalog.pixels import PixelCache
 
+            size = (canvas.height, canvas.width)
             with self.group.leader_first():
-                pixels = PixelCache.build(catalog, canvas.height, canvas.width, self.progress)
+                pixels = PixelCache.build(catalog, *size, self.progress)
+                if any(stage.asks_with_photos for stage in logged):
+                    photos = PixelCache.build(catalog, *size, self.progress, of="queries")
         count = sum(p.numel() for p in encoder.parameters())
         self.note(f"encoder of {count / 1e6:.2f} M parameters, {len(rows):,} train products")
-        return encoder, ContentSource(catalog, pixels, fields)
+        return encoder, ContentSource(catalog, pixels, fields, photos)
 
     def _probe(self, source: ContentSource) -> list[Content]:
         """A few train products, for the parity of number formats and to recognize a rebuild."""
@@ -141,11 +159,11 @@ class Trainer:
         digest: str,
         saved: Saved | None,
     ) -> None:
-        config = self.recipe.stages[name]
+        config = self.recipe.stage(name)
         seed = self.recipe.seed * 1000 + index
         seed_all(seed)
         size = self.group.size
-        stage = AlignStage(
+        stage = build_stage(
             name, config, encoder, source, seed=seed, device=self.device, processes=size
         )
         precision = self._precision(encoder, probe, saved)
@@ -164,12 +182,18 @@ class Trainer:
                 return
         self._check_start(stage, optimizer, state, digest)
         self._describe(stage, precision, optimizer)
-        self._teach(stage, precision)
+        with self.group.leader_first():
+            stage.prepare(
+                self.out,
+                device=self.device,
+                bf16=precision.name == "bf16",
+                progress=self.progress,
+            )
         self._loop(stage, optimizer, precision, state, digest, seed)
 
     def _loop(
         self,
-        stage: AlignStage,
+        stage: RecipeStage,
         optimizer: SplitOptimizer,
         precision: Precision,
         state: LoopState,
@@ -206,38 +230,23 @@ class Trainer:
                 seed=seed,
             )
 
-    def _teach(self, stage: AlignStage, precision: Precision) -> None:
-        """Vectors of the teacher, if there is one; the leading process leaves them for all."""
-        if stage.config.distill is None:
-            return
-        rows = {view: stage.rows(view) for view in View if len(stage.rows(view))}
-        with self.group.leader_first():
-            stage.teacher = teacher_vectors(
-                stage.config.distill,
-                rows,
-                stage.source,
-                self.out / "teacher" / stage.name,
-                device=self.device,
-                bf16=precision.name == "bf16",
-                progress=self.progress,
-            )
-
     def _check_start(
-        self, stage: AlignStage, optimizer: SplitOptimizer, state: LoopState, digest: str
+        self, stage: RecipeStage, optimizer: SplitOptimizer, state: LoopState, digest: str
     ) -> None:
         """Every process has a share of each step, and starts with the same recipe, catalogue,
         model, step and weights."""
-        for term in stage.plan.terms:
-            if min(len(term.pairs), stage.plan.batch) < self.group.size:
-                raise UsageError(
-                    f"a step of term {term.name!r} has fewer pairs than there are processes "
-                    f"({self.group.size})",
-                    where=f"stage {stage.name}",
-                    cure="use fewer processes, a larger batch, or leave the term out",
-                )
+        term, pairs = stage.plan.smallest()
+        if pairs < self.group.size:
+            raise UsageError(
+                f"a step of term {term!r} has fewer pairs than there are processes "
+                f"({self.group.size})",
+                where=f"stage {stage.name}",
+                cure="use fewer processes, a larger batch, or leave the term out",
+            )
         more = {
             "the recipe": crc32(self.recipe.model_dump_json().encode()),
             "the catalogue": crc32(self.catalog.fingerprint.encode()),
+            "the pair sets": crc32(repr(pair_sets(self.recipe)).encode()),
             "the encoder as it was built": crc32(digest.encode()),
             "the step": state.step,
         }
@@ -259,7 +268,9 @@ class Trainer:
         dtype = torch.float32 if own.name == "bf16" else torch.bfloat16
         return Precision(dtype, own.cosine, "as the leading process found")
 
-    def _describe(self, stage: AlignStage, precision: Precision, optimizer: SplitOptimizer) -> None:
+    def _describe(
+        self, stage: RecipeStage, precision: Precision, optimizer: SplitOptimizer
+    ) -> None:
         if not self.group.leads:
             return
         placement = optimizer.placement
@@ -271,9 +282,7 @@ class Trainer:
             self.note(f"term {term} gets no steps: the catalogue {why}")
         for term, count in stage.dropped.items():
             if count:
-                self.note(
-                    f"term {term}: left out {count:,} pairs without readable title or picture"
-                )
+                self.note(f"term {term}: left out {count:,} pairs without readable text or picture")
         decided = {
             "precision": precision.name,
             "precision_reason": precision.reason,

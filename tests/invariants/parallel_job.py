@@ -33,6 +33,7 @@ from moonshelf.training.optim import build_optimizer
 from moonshelf.training.parallel import Group, ProcessesApart, check_same
 from moonshelf.training.precision import Precision
 from moonshelf.training.processes import met
+from moonshelf.training.refine_settings import RefineConfig
 from moonshelf.training.schedule import Schedule
 from moonshelf.training.settings import (
     AlignConfig,
@@ -45,6 +46,7 @@ from moonshelf.training.settings import (
     TermConfig,
 )
 from moonshelf.training.stages.align import AlignStage
+from moonshelf.training.stages.refine import RefineStage
 
 CPU = torch.device("cpu")
 Arrays = dict[str, np.ndarray]
@@ -140,6 +142,19 @@ def align(group: Group, shop: Path, encoder: str = "fast", **given: Any) -> Arra
     return found | {"known": np.array(sum(len(k) for k in known if k is not None))}
 
 
+def refine(group: Group, shop: Path, **given: Any) -> Arrays:
+    """Stage ``refine``: its queue too must be the same, to the order of its rows."""
+    config = RefineConfig(**{"steps": 4, "batch": 16, "terms": TI, "augment": AUGMENT, **given})
+    catalog = Catalog.open(shop)
+    source = ContentSource(catalog, PixelCache.build(catalog, 32, 32))
+    model = build_encoder(ENCODERS["fast"], source.texts(np.arange(len(catalog))), seed=1)
+    stage = RefineStage("refine", config, model, source, seed=7, device=CPU, processes=group.size)
+    found = looped(stage, group, config.optimizer, torch.float32, config)
+    assert stage.queue is not None
+    queue = {f"weight/queue.{name}": b.numpy() for name, b in stage.queue.named_buffers()}
+    return found | queue | {"known": np.array(0)}
+
+
 def looped(
     stage: Stage,
     group: Group,
@@ -163,7 +178,8 @@ def looped(
         group=group,
     )
     kept = ("loss", "gradient_norm", "temperature", "accuracy", "masked_share", "lr_factor")
-    found = {k: np.array([line[k] for line in lines]) for k in kept if k in lines[0]}
+    kept += ("further", "hard_share", "queue_age", "queue_age_max")
+    found = {k: np.array([line[k] for line in lines if k in line]) for k in kept if k in lines[-1]}
     return found | {f"weight/{name}": p.detach().numpy() for name, p in named}
 
 
@@ -331,6 +347,10 @@ STAGE: dict[str, Callable[[Group, Path], Arrays]] = {
     "session": lambda group, shop: align(group, shop, terms=SESSION, batch=13),
     "multimodal LLM": lambda group, shop: align(group, shop, "vlm", terms=MORE, batch=9),
     "teacher": lambda group, shop: align(group, shop, terms=TI, distill=DistillConfig(teacher="x")),
+    "refine": lambda group, shop: refine(group, shop, queue=40),
+    "refine by InfoNCE in mini-batches": lambda group, shop: refine(
+        group, shop, loss="info_nce", batch=17, mini_batch=3, queue=50, hard_negatives=2
+    ),
     "fixed temperature": lambda group, shop: align(group, shop, terms=TI, learn_temperature=False),
 }
 TIMES = {"minutes": {"minutes": 1 / 60}, "core_seconds": {"core_seconds": 1.0}}

@@ -22,7 +22,7 @@ Results = list[dict[str, np.ndarray]]
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("shop") / "catalog"
-    write_small_shop(path)
+    write_small_shop(path, categories=True)
     return path
 
 

@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 from tests.small_shop import write_small_shop
 
 ROOT = Path(__file__).resolve().parents[2]
-CLOCKS = ("seconds", "core_seconds", "samples_per_s", "samples_per_core_s", "waiting", "memory_mib")
+RATES = ("samples_per_s", "samples_per_core_s", "tokens_per_s")
+CLOCKS = (*RATES, "seconds", "core_seconds", "waiting", "memory_mib")
 
 
 def start(catalog: Path, out: Path, resume: bool, *more: str) -> subprocess.Popen[bytes]:

@@ -28,6 +28,8 @@ SUFFIXES = {
     ".ndjson": "jsonl",
 }
 MAX_LINE = 64 * 2**20  # bytes; a file with a longer line is not a table of products
+MAX_CELL = 2 * 2**20
+"""Characters of a CSV cell; what an unclosed quotation mark takes in at most."""
 PARQUET_BATCH = 512
 
 
@@ -51,6 +53,7 @@ class RowFile:
         fallback: rows that are not in ``encoding`` are read in this one; empty: they are bad.
         join_surplus: surplus CSV cells belong to the last column (its commas were not quoted).
         columns: only these columns of a Parquet file; empty means all.
+        may_be_empty: a header without a row is no error: there is none left.
 
     Raises:
         DataError: the file is missing, empty, has no header or is not of its format.
@@ -64,6 +67,7 @@ class RowFile:
     fallback: str = ""
     join_surplus: bool = False
     columns: tuple[str, ...] = ()
+    may_be_empty: bool = False
     _header: tuple[str, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -107,7 +111,7 @@ class RowFile:
         """Every row in file order.
 
         Raises:
-            DataError: there is a header but not one row.
+            DataError: there is a header but not one row, and it may not be empty.
         """
         any_row = False
         source = {"parquet": self._parquet_rows, "jsonl": self._jsonl}.get(
@@ -116,7 +120,7 @@ class RowFile:
         for row in source():
             any_row = True
             yield row
-        if not any_row:
+        if not any_row and not self.may_be_empty:
             raise DataError(
                 "the table has no rows", where=str(self.path), cure="export it with its rows"
             )
@@ -152,7 +156,7 @@ class RowFile:
         if len(delimiter) != 1:
             raise UsageError(f"delimiter {delimiter!r} is not one character", cure="use e.g. ;")
         lines = iter(partial(file.readline, MAX_LINE), "")  # bounded, unlike plain iteration
-        return csv.reader(lines, delimiter=delimiter, strict=True)
+        return _Bounded(csv.reader(lines, delimiter=delimiter, strict=True))
 
     def _csv_header(self, reader: Iterator[list[str]]) -> tuple[str, ...]:
         where = self.where(1)
@@ -317,6 +321,27 @@ class RowFile:
 _ENCODING_CURE = "save the file as UTF-8 or pass --set encoding=... (e.g. latin-1)"
 
 
+class _Bounded:
+    """Rows of a CSV reader with cells of up to ``MAX_CELL`` characters.
+
+    The library's bound is one for the whole process, so it is changed for the time of a row. No
+    generator: after a bad row reading goes on.
+    """
+
+    def __init__(self, reader: Iterator[list[str]]) -> None:
+        self._reader = reader
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return self
+
+    def __next__(self) -> list[str]:
+        before = csv.field_size_limit(MAX_CELL)
+        try:
+            return next(self._reader)
+        finally:
+            csv.field_size_limit(before)
+
+
 def _is_utf8(encoding: str) -> bool:
     return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
 
@@ -338,7 +363,7 @@ def _bad_text(cells: list[str] | tuple[str, ...], header: list[str] | tuple[str,
 def _csv_error(error: csv.Error, where: str) -> DataError:
     if "field larger than" in str(error):
         return DataError(
-            f"a cell is longer than {csv.field_size_limit():,} characters",
+            f"a cell is longer than {MAX_CELL:,} characters",
             where=where,
             cure="look for a quotation mark that is never closed, in this row or before",
         )

@@ -5,13 +5,15 @@ purchases, InfoNCE with in-batch negatives. It leaves open temperature, batch, m
 do about negatives that are none. We chose (methods.md 3.11):
 
 1. A *term* is a pair source seen through two views (query view, item view) with a share.
-2. Each step holds one term, drawn by shares. A term about single products may carry further
-   losses (``together``): title, picture, both, richer text of the same products in one pass, each
-   loss homogeneous in its two views, each picture through the vision tower once.
+   Queries of the log come from a pair set (``source = "log"``), so the nine types are nine terms.
+2. Each step holds one term, drawn by shares; or, by switch, rows of all terms under one loss. A
+   term about single products may carry further losses (``together``): title, picture, both, richer
+   text of the same products in one pass, each loss homogeneous in its two views, each picture
+   through the vision tower once.
 3. The loss is symmetric InfoNCE, both directions. Kept out of the negatives: the same item, the
    same group (SPU), the same title or shown values where a view is text alone, items that
-   carry all shown attribute values, known pairs of a session log and, if switched on, items that
-   score more than ``margin`` above the positive.
+   carry all shown attribute values, whatever a log pairs with the query at any level and, if
+   switched on, items that score more than ``margin`` above the positive.
 4. The temperature is learned from 0.07 down to at least 0.01, or fixed.
 5. Optionally prefixes of the vectors are trained to be vectors too (``matryoshka``), all widths in
    one pass, with equal weights.
@@ -23,29 +25,34 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from moonshelf.catalog.batches import BatchPlan, PlannedBatch
+from moonshelf.catalog.batches import BatchPlan
 from moonshelf.catalog.pairs import group_codes
-from moonshelf.catalog.product import Content, View
+from moonshelf.catalog.product import View
 from moonshelf.encoder.base import Encoder
 from moonshelf.errors import UsageError
-from moonshelf.objectives.contrastive import Contrast, KeepOut, symmetric_info_nce
-from moonshelf.objectives.matryoshka import nested_info_nce
+from moonshelf.objectives.contrastive import Contrast, KeepOut, info_nce
+from moonshelf.objectives.matryoshka import Nested, nested_info_nce
+from moonshelf.progress import Progress
 from moonshelf.training.ahead import Loss, Work, cut
-from moonshelf.training.contents import ContentSource, Draws
-from moonshelf.training.distill import follow_teacher
+from moonshelf.training.contents import ContentSource
+from moonshelf.training.distill import follow_teacher, teacher_vectors
 from moonshelf.training.gradcache import Batch
-from moonshelf.training.known import Partners, carriers, keep_out_on, text_codes
+from moonshelf.training.known import Partners, keep_out_on
+from moonshelf.training.negatives import Items
 from moonshelf.training.settings import COLDEST, WARMEST, AlignConfig
-from moonshelf.training.sides import Shows, Side, term_views
-from moonshelf.training.terms import find_terms
+from moonshelf.training.sides import term_views
+from moonshelf.training.steps import Drawn, Part, Steps
+from moonshelf.training.terms import find_terms, log_pairs, open_pairs
+from moonshelf.training.validation import Validator
 
 
 class Temperature(nn.Module):
@@ -64,20 +71,12 @@ class About:
     """What the loss needs to know of a step besides its vectors; made in the preparing thread."""
 
     term: int
+    """The step's, or the first of a mixed step."""
     keep_out: list[KeepOut]
     """Of each loss of the step."""
     teacher: tuple[Tensor, Tensor] | None
     sizes: list[int]
     """Products of each mini-batch."""
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """One side of a step: its random numbers and the text of every row (None: none is shown)."""
-
-    side: Side
-    draws: Draws
-    texts: list[str | None]
 
 
 class AlignStage:
@@ -87,8 +86,8 @@ class AlignStage:
         name: of the stage in the recipe; part of the seed.
         encoder: what is trained.
         source: contents of the catalogue's rows.
-        teacher: set ``stage.teacher[view]`` to vectors [N, d] by catalogue row before the first
-            step where ``config.distill`` is on (``rows`` says which rows are read).
+        teacher: ``stage.teacher[view]`` holds vectors [N + Q, d] by row of ``source`` where
+            ``config.distill`` is on; :meth:`prepare` reads them (of the rows that ``rows`` says).
         processes: among which the mini-batches of a step can be shared out.
     """
 
@@ -110,65 +109,98 @@ class AlignStage:
         self.widths = _widths(name, config, encoder)
         self._seed = seed
         self.teacher: Mapping[View, np.ndarray] = {}
-        found = find_terms(name, config, source, self.groups)
+        self.log = log = open_pairs(name, config, source)
+        found = find_terms(name, config, source, self.groups, log)
         planned = found.planned
         self.dropped, self.without_pairs = found.dropped, found.without_pairs
-        self._terms = [config.terms[term.name] for term in planned]
-        self.plan = BatchPlan(planned, config.batch, seed)
-        self._shows = [Shows(term, config.augment) for term in self._terms]
-        self._partners = [
-            Partners(p.pairs) if t.source == "session" else None
-            for p, t in zip(planned, self._terms, strict=True)
+        terms = [config.terms[term.name] for term in planned]
+        self.plan = BatchPlan(planned, config.batch, seed, mixed=config.mixing == "mixed")
+        asked = Partners(log_pairs(log, source)) if log is not None else None
+        partners = [
+            Partners(p.pairs) if t.source == "session" else asked if t.source == "log" else None
+            for p, t in zip(planned, terms, strict=True)
         ]
+        self.steps = Steps(config, terms, source, partners, self.groups, seed)
 
     def modules(self) -> Mapping[str, nn.Module]:
         return {"encoder": self.encoder, "temperature": self.temperature}
 
     def rows(self, view: View) -> np.ndarray:
-        """Every catalogue row that some term shows through ``view``, sorted."""
+        """Every row of ``source`` that some term shows through ``view``, sorted."""
         seen = [
             p.pairs[:, side]
-            for p, t in zip(self.plan.terms, self._terms, strict=True)
+            for p, t in zip(self.plan.terms, self.steps.terms, strict=True)
             for side, shown in term_views(t)
             if shown == view
         ]
         return np.unique(np.concatenate(seen)) if seen else np.empty(0, dtype=np.int64)
 
+    def prepare(self, run: Path, *, device: torch.device, bf16: bool, progress: Progress) -> None:
+        """Vectors of the teacher, if there is one."""
+        if self.config.distill is not None:
+            self.teacher = teacher_vectors(
+                self.config.distill,
+                {view: rows for view in View if len(rows := self.rows(view))},
+                self.source,
+                run / "teacher" / self.name,
+                device=device,
+                bf16=bf16,
+                progress=progress,
+            )
+
+    def validator(self, *, seed: int, bf16: bool) -> Validator:
+        """Retrieval between the views of the terms about single products, where there are any; else
+        of all terms, each product asking for itself."""
+        terms = list(self.config.active().values())
+        terms = [term for term in terms if term.source == "self"] or [
+            term for term in terms if term.query != term.item
+        ]
+        return Validator(
+            self.encoder,
+            self.source,
+            [(term.query, term.item) for term in terms],
+            items=self.config.validation_items,
+            seed=seed,
+            bf16=bf16,
+        )
+
     def work(self, step: int) -> Work:
-        planned = self.plan[step]
-        pairs = self._turned(planned, step)
-        shows = self._shows[planned.term]
-        parts = cut(len(pairs), self.config.mini_batch, self._processes)
-        columns = np.ascontiguousarray(pairs.T)
-        sides = [
-            self._drawn(columns[side.column], side, (self._seed, 3, step, number))
-            for number, side in enumerate(shows.sides)
-        ]
+        return self._work(step, self.steps.parts(self.plan.parts(step), step))
+
+    def _work(self, step: int, parts: Sequence[Part]) -> Work:
+        count = sum(len(part.rows[0]) for part in parts)
+        pieces = cut(count, self.config.mini_batch, self._processes)
+        # What is encoded one after the other: each side of all parts, or all sides at once.
+        sides: list[Sequence[Drawn]] = list(zip(*(part.sides for part in parts), strict=True))
+        rows = [np.concatenate([drawn.rows for drawn in side]) for side in sides]
+        if self.steps.shows[parts[0].term].at_once:
+            sides = [parts[0].sides]
+            rows = [np.concatenate([row[piece] for piece in pieces for row in rows])]
         collates = [
-            [functools.partial(self._collate, pairs, [drawn], part) for part in parts]
-            for drawn in sides
+            [functools.partial(self._collate, side, piece) for piece in pieces] for side in sides
         ]
-        if shows.at_once:
-            collates = [[functools.partial(self._collate, pairs, sides, part) for part in parts]]
-        sizes = [len(pairs[part]) for part in parts]
-        about = self._about(planned.term, columns, sides, sizes)
-        rows = [columns[side.column] for side in shows.sides]
-        if shows.at_once:
-            rows = [np.concatenate([row[part] for part in parts for row in rows])]
-        return Work(step, planned.name, len(pairs), rows, collates, about)
+        label = self.plan.terms[parts[0].term].name if len(parts) == 1 else "mixed"
+        about = self._about(parts, [piece.stop - piece.start for piece in pieces])
+        return Work(step, label, count, rows, collates, about)
 
     def embed(self, batch: Batch) -> Tensor:
         return self.encoder(dict(batch))
 
     def loss(self, work: Work, *vectors: Tensor) -> Loss:
+        return self._loss(work, vectors, [None] * len(work.about.keep_out))
+
+    def _loss(self, work: Work, vectors: Sequence[Tensor], further: Sequence[Items | None]) -> Loss:
+        """The loss of a step, given the ``further`` negatives of each of its losses."""
         temperature, about = self.temperature(), work.about
-        shows = self._shows[about.term]
+        shows = self.steps.shows[about.term]
         sides = shows.separate(vectors, about.sizes)
         report: dict[str, float | Tensor] = {"temperature": temperature.detach()}
         total = vectors[0].new_zeros(())
-        for (name, pair, (q, p)), keep_out in zip(shows.losses, about.keep_out, strict=True):
+        for (name, pair, (q, p)), keep_out, more in zip(
+            shows.losses, about.keep_out, further, strict=True
+        ):
             loss, figures = self._contrast(
-                sides[q], sides[p], temperature, keep_out_on(keep_out, sides[q].device)
+                sides[q], sides[p], temperature, keep_out_on(keep_out, sides[q].device), more
             )
             total = total + pair.weight * loss
             report |= {f"contrast/{name}": loss.detach()} if name else figures
@@ -181,15 +213,22 @@ class AlignStage:
         return total, report
 
     def _contrast(
-        self, query: Tensor, item: Tensor, temperature: Tensor, keep_out: KeepOut
+        self,
+        query: Tensor,
+        item: Tensor,
+        temperature: Tensor,
+        keep_out: KeepOut,
+        further: Items | None,
     ) -> tuple[Tensor, dict[str, float | Tensor]]:
         """The loss of one pair of sides, and what a log should know of it."""
+        plain, nested_loss = self._objectives(temperature)
+        given: dict[str, Any] = {"keep_out": keep_out, "symmetric": True}
+        if further is not None:
+            given |= {"keep_out": further.beside(keep_out), "extra_items": further.vectors}
         if not self.widths:
-            found = symmetric_info_nce(query, item, temperature, keep_out=keep_out)
+            found = plain(query, item, **given)
             return found.loss, _figures(found)
-        nested = nested_info_nce(
-            query, item, self.widths, temperature, keep_out=keep_out, symmetric=True
-        )
+        nested = nested_loss(query, item, self.widths, **given)
         figures: dict[str, float | Tensor] = {
             f"contrast@{width}": loss
             for width, loss in zip(self.widths, nested.by_width, strict=True)
@@ -197,91 +236,32 @@ class AlignStage:
         figures |= {"contrast": nested.by_width[-1], "accuracy": nested.accuracy}
         return nested.loss, figures
 
-    def _turned(self, planned: PlannedBatch, step: int) -> np.ndarray:
-        """Pairs of two variants have no order: each is turned around half of the time."""
-        pairs = planned.pairs
-        if self._terms[planned.term].source != "variant":
-            return pairs
-        turn = np.random.default_rng((self._seed, 4, step)).random(len(pairs)) < 0.5
-        return np.where(turn[:, None], pairs[:, ::-1], pairs)
-
-    def _drawn(self, rows: np.ndarray, side: Side, key: tuple[int, ...]) -> Drawn:
-        """The texts of ``rows``, drawn once: mini-batches and labels of a step share them."""
-        draws = Draws(key, len(rows))
-        if not side.view.has_text:
-            return Drawn(side, draws, [None] * len(rows))
-        shown = self.source(rows, View.TEXT, side.augment, draws)
-        return Drawn(side, draws, [content.text for content in shown])
-
-    def _collate(self, pairs: np.ndarray, sides: Sequence[Drawn], part: slice) -> Batch:
-        """The contents of one mini-batch of every given side, one side after the other.
-
-        Sides of the same products share the very same pictures, so that the encoder may look at
-        each once: they all draw their picture changes as the first side does.
-        """
-        pictures: dict[int, list[tuple[Any, ...]]] = {}
-        contents: list[Content] = []
-        for side, texts in ((drawn.side, drawn.texts[part]) for drawn in sides):
-            rows = pairs[part, side.column]
-            if side.view.has_image and side.column not in pictures:
-                seen = self.source(rows, View.IMAGE, side.augment, sides[0].draws[part])
-                pictures[side.column] = [content.images for content in seen]
-            images = pictures[side.column] if side.view.has_image else [()] * len(rows)
-            contents += [Content(*shown) for shown in zip(texts, images, strict=True)]
-        return self.encoder.collate(contents)
-
-    def _about(
-        self, term: int, rows: np.ndarray, sides: Sequence[Drawn], sizes: list[int]
-    ) -> About:
-        shown, shows = self._terms[term], self._shows[term]
-        teacher = None
-        if self.teacher:
-            query, item = (
-                torch.from_numpy(self.teacher[view][side].astype(np.float32))
-                for view, side in zip((shown.query, shown.item), rows, strict=True)
-            )
-            teacher = (query, item)
-        texts = [
-            self._texts(rows[drawn.side.column], drawn) if drawn.side.view is View.TEXT else None
-            for drawn in sides
-        ]
-        keep_out = [
-            self._keep_out(term, rows, [shows.sides[k] for k in ends], [texts[k] for k in ends])
-            for _, _, ends in shows.losses
-        ]
-        return About(term, keep_out, teacher, sizes)
-
-    def _texts(self, rows: np.ndarray, drawn: Drawn) -> list[str]:
-        """By which texts the side's rows count as the same: titles, or the values shown."""
-        if drawn.side.augment.attributes == 0:
-            return self.source.texts(rows)
-        return [text or "" for text in drawn.texts]
-
-    def _keep_out(
-        self,
-        term: int,
-        rows: np.ndarray,
-        ends: Sequence[Side],
-        texts: Sequence[list[str] | None],
-    ) -> KeepOut:
-        """Labels of what is no negative; see point 3 of the module's head."""
-        partners, known = self._partners[term], None
-        labels = [
-            text_codes(text) if self.config.mask_same_text and text is not None else side
-            for text, side in zip(texts, rows, strict=True)
-        ]
-        if partners is not None:
-            labels[1] = rows[1]
-            known = partners(rows[0])
-        elif texts[0] is not None and texts[1] is None and ends[0].augment.attributes > 0:
-            known = carriers(texts[0], rows[1], self.source.values(rows[1]))
-        return KeepOut(
-            item_ids=torch.from_numpy(labels[1].astype(np.int64)),
-            groups=torch.from_numpy(self.groups[rows[1]]),
-            queries=torch.from_numpy(labels[0].astype(np.int64)),
-            known=None if known is None else torch.from_numpy(known),
-            margin=self.config.margin,
+    def _objectives(
+        self, temperature: Tensor
+    ) -> tuple[Callable[..., Contrast], Callable[..., Nested]]:
+        """The loss of whole vectors, and that of prefixes."""
+        return (
+            functools.partial(info_nce, temperature=temperature),
+            functools.partial(nested_info_nce, temperature=temperature),
         )
+
+    def _collate(self, sides: Sequence[Drawn], piece: slice) -> Batch:
+        return self.encoder.collate(self.steps.contents(sides, piece))
+
+    def _about(self, parts: Sequence[Part], sizes: list[int]) -> About:
+        shows = self.steps.shows[parts[0].term]
+        keep_out = [self.steps.keep_out(parts, ends) for _, _, ends in shows.losses]
+        return About(parts[0].term, keep_out, self._taught(parts), sizes)
+
+    def _taught(self, parts: Sequence[Part]) -> tuple[Tensor, Tensor] | None:
+        """The teacher's vectors of the step's queries and items."""
+        if not self.teacher:
+            return None
+        terms = self.steps.terms
+        query = [self.teacher[terms[part.term].query][part.rows[0]] for part in parts]
+        item = [self.teacher[terms[part.term].item][part.rows[1]] for part in parts]
+        query, item = (np.concatenate(some).astype(np.float32) for some in (query, item))
+        return torch.from_numpy(query), torch.from_numpy(item)
 
 
 def _widths(stage: str, config: AlignConfig, encoder: Encoder) -> tuple[int, ...]:

@@ -110,3 +110,59 @@ def test_impossible_plans_say_why():
         BatchPlan([term("a", 5, -1)], 4)
     with pytest.raises(DataError, match="has 1 pairs"):
         BatchPlan([term("a", 1)], 4)
+
+
+def test_a_mixed_batch_holds_every_term_by_share():
+    terms = [term("a", 500, 7.7), term("b", 300, 19.2), term("never", 9, 0), term("c", 90, 0.01)]
+    plan = BatchPlan(terms, 64, seed=1, mixed=True)
+    for step in range(30):
+        parts = plan.parts(step)
+        assert [part.name for part in parts] == ["a", "b", "c"]
+        assert [part.term for part in parts] == [0, 1, 3]
+        assert [len(part.pairs) for part in parts] == [18, 45, 1]
+    assert plan.shares() == {"a": 18 / 64, "b": 45 / 64, "never": 0, "c": 1 / 64}
+    assert plan.smallest() == ("mixed", 64)
+    with pytest.raises(UsageError, match="several terms"):
+        plan[0]
+    with pytest.raises(UsageError, match="cannot hold 3 terms"):
+        BatchPlan(terms, 2, mixed=True)
+    with pytest.raises(IndexError):
+        plan.parts(-1)
+
+
+def test_the_rows_of_a_mixed_batch_walk_epochs_term_by_term():
+    terms = [term("a", 40, 3), term("b", 7, 1)]
+    plan, other = (BatchPlan(terms, 16, seed=2, mixed=True) for _ in range(2))
+    forward = [plan.parts(step) for step in range(24)]
+    for k, (size, whole) in enumerate(((12, 3), (4, 1))):
+        for start in range(0, 24, whole):
+            epoch = np.concatenate([f[k].pairs[:, 0] for f in forward[start : start + whole]])
+            assert len(epoch) == size * whole == len(np.unique(epoch))
+    for step in np.random.default_rng(0).permutation(24).tolist():
+        for mine, theirs in zip(other.parts(step), forward[step], strict=True):
+            assert np.array_equal(mine.pairs, theirs.pairs)
+
+
+def test_a_mixed_batch_of_one_term_is_that_term_alone():
+    only = [term("a", 103, groups=np.arange(103) // 3), term("off", 50, 0)]
+    mixed, alone = BatchPlan(only, 8, seed=5, mixed=True), BatchPlan(only, 8, seed=5)
+    for step in range(60):
+        (part,) = mixed.parts(step)
+        (same,) = alone.parts(step)
+        assert part.name == same.name == alone[step].name
+        assert np.array_equal(part.pairs, same.pairs)
+
+
+def test_the_smallest_batch_is_told():
+    plan = BatchPlan([term("a", 500), term("few", 5), term("never", 2, 0)], 16)
+    assert plan.smallest() == ("few", 5)
+    assert BatchPlan([term("a", 500), term("few", 5)], 16, mixed=True).smallest() == ("mixed", 13)
+
+
+@given(shares=st.lists(st.floats(0.01, 100), min_size=1, max_size=9), batch=st.integers(9, 300))
+@settings(max_examples=100, deadline=None)
+def test_a_mixed_batch_is_full_whatever_the_shares(shares: list[float], batch: int):
+    terms = [term(str(k), 400, share) for k, share in enumerate(shares)]
+    parts = BatchPlan(terms, batch, mixed=True).parts(3)
+    assert sum(len(part.pairs) for part in parts) == batch
+    assert len(parts) == len(shares) and min(len(part.pairs) for part in parts) >= 1

@@ -103,6 +103,11 @@ def test_pictures_and_hashes(catalog: Catalog) -> None:
 def test_queries_and_events(catalog: Catalog) -> None:
     assert catalog.queries() == QUERIES
     assert catalog.queries("test") == QUERIES[1:] and catalog.queries("val") == []
+    assert [catalog.query(k) for k in range(len(QUERIES))] == QUERIES
+    assert catalog.query_column("text").to_pylist() == [query.text for query in QUERIES]
+    for number in (-1, len(QUERIES)):
+        with pytest.raises(IndexError):
+            catalog.query(number)
     events = catalog.events()
     assert events["time"].to_pylist() == [10, 20, 30]
     assert [Event(**row) for row in events.to_pylist()] == sorted(EVENTS, key=lambda e: e.time)

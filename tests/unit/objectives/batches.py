@@ -62,15 +62,18 @@ def batches(draw: st.DrawFn, most: int = 12) -> Batch:
     if extra:
         options["extra_items"] = leaf(extra)
     if draw(st.booleans()):
-        with_ids, with_groups = draw(st.booleans()), draw(st.booleans())
+        with_ids, with_groups, with_queries, with_texts = (draw(st.booleans()) for _ in range(4))
         pairs = draw(st.integers(0, 8)) if with_ids else 0
         known = [torch.randint(rows, (pairs,), generator=generator), labels(pairs)]
         options["keep_out"] = KeepOut(
             item_ids=labels(items) if with_ids else None,
             groups=labels(items) if with_groups else None,
-            queries=labels(items) if draw(st.booleans()) else None,
+            queries=labels(items) if with_queries else None,
             extra_item_ids=labels(extra) if with_ids and draw(st.booleans()) else None,
             extra_groups=labels(extra) if with_groups and draw(st.booleans()) else None,
+            extra_queries=labels(extra) if with_queries and draw(st.booleans()) else None,
+            texts=labels(items) if with_texts else None,
+            extra_texts=labels(extra) if with_texts and draw(st.booleans()) else None,
             known=torch.stack(known, dim=1) if pairs else None,
             margin=draw(st.sampled_from([None, 0.05, 0.1, 0.37])),
         )

@@ -76,7 +76,8 @@ def by_hand(batch: Batch) -> float:
         labels = [
             (keep.item_ids, keep.extra_item_ids),
             (keep.groups, keep.extra_groups),
-            (keep.queries, None),
+            (keep.queries, keep.extra_queries),
+            (keep.texts, keep.extra_texts),
         ]
         alike = any(
             label(own, more, j) == label(own, more, offset + i) >= 0 for own, more in labels

@@ -18,7 +18,8 @@ def brute_force(keep_out: KeepOut, rows: int, items: int, offset: int, extra: in
     pairs = (
         (keep_out.item_ids, keep_out.extra_item_ids),
         (keep_out.groups, keep_out.extra_groups),
-        (keep_out.queries, None),
+        (keep_out.queries, keep_out.extra_queries),
+        (keep_out.texts, keep_out.extra_texts),
     )
     for own, more in pairs:
         if own is not None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from moonshelf.config import load_config, read_toml, to_toml
 from moonshelf.errors import UsageError
 from moonshelf.training import recipe as module
-from moonshelf.training.recipe import Recipe, load_recipe
+from moonshelf.training.recipe import KINDS, Recipe, StageConfig, load_recipe
+from moonshelf.training.settings import AlignConfig
+from moonshelf.training.stages.registry import STAGES
 
 TEXT = """
 seed = 2
@@ -45,6 +48,24 @@ def test_a_budget_on_the_command_line_replaces_the_recipes(path: Path):
         load_recipe(path, ["stages.align.steps=100", "stages.align.core_seconds=3"])
 
 
+def test_a_stage_without_a_kind_is_an_align(path: Path):
+    words = ["encoder.kind=vlm", "stages.first.kind=pretrain", "stages.first.steps=3"]
+    recipe = load_recipe(path, words)
+    assert [(name, stage.kind) for name, stage in recipe.stages.items()] == [
+        ("align", "align"),
+        ("first", "pretrain"),
+    ]
+    assert type(recipe.stages["align"]) is AlignConfig
+    # What a process compares with the leader's, and a run folder with its own, names it all.
+    assert '"kind":"align"' in recipe.model_dump_json()
+
+
+def test_every_kind_has_a_class():
+    members = get_args(get_args(StageConfig)[0])
+    assert [member.__metadata__[0].tag for member in members] == list(KINDS) == list(STAGES)
+    assert [get_args(member)[0].model_fields["kind"].default for member in members] == list(KINDS)
+
+
 def test_writes_itself_whole(path: Path, tmp_path: Path):
     recipe = load_recipe(path)
     again = tmp_path / "recipe.toml"
@@ -62,6 +83,9 @@ def test_writes_itself_whole(path: Path, tmp_path: Path):
         ("stages.align.terms.title-picture.share=0", "at least one term", ""),
         ("stages.align.terms.title-picture.query=x", "terms.title-picture.query", ""),
         ("encoder.kind=slow", "encoder", ""),
+        ("stages.align.kind=slow", "stages.align: kind is none of align, pretrain", ""),
+        ("stages.align.kind=pretrain", "unknown key 'stages.align.terms'", ""),
+        ("stages.later.kind=pretrain", "stages.later: give exactly one budget", ""),
         ("compute.device=tpu", "compute.device", ""),
     ],
 )
