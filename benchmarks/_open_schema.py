@@ -21,7 +21,7 @@ from moonshelf.graph.builtin.tagger import Tagger
 from moonshelf.graph.evaluate.folder import extraction_of
 from moonshelf.graph.evaluate.open_schema import Stated, open_scores, stated
 from moonshelf.graph.extraction import Extractor
-from moonshelf.graph.learn import Learned, learn
+from moonshelf.graph.learn import Learned, LearnSettings, learn
 from moonshelf.graph.ontology import Ontology
 from moonshelf.graph.records import Document, TextEvidence
 from moonshelf.graph.schema.gatekeeper import Gatekeeper
@@ -78,10 +78,18 @@ def open_schema(data: Path) -> dict[str, Any]:
 def taught_by(backend: Backend, texts: Sequence[Document]) -> tuple[Extractor, Learned]:
     """Study, proposals, refinement; then what extracts and validates."""
     backend.study(lambda: iter(texts))
+    gatekeeper, learned = schooled(backend, texts)
+    return Extractor(backend, gatekeeper.ontology), learned
+
+
+def schooled(
+    backend: Backend, texts: Sequence[Document], settings: LearnSettings | None = None
+) -> tuple[Gatekeeper, Learned]:
+    """Proposals and refinement of a backend that has studied; the gatekeeper holds the schema and
+    every decision."""
     with tempfile.TemporaryDirectory() as folder:
         gatekeeper = Gatekeeper(History.open(Path(folder), Ontology()))
-        learned = learn(lambda: iter(texts), backend, gatekeeper, workers=1)
-        return Extractor(backend, gatekeeper.ontology), learned
+        return gatekeeper, learn(lambda: iter(texts), backend, gatekeeper, settings, workers=1)
 
 
 def in_backend(

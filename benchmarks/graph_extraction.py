@@ -35,9 +35,9 @@ from moonshelf.files import write_json_atomically
 from moonshelf.graph.builtin.tagger import Labelled, Tagger
 from moonshelf.graph.evaluate.normalized import Normalizer, normalized_scores
 from moonshelf.graph.evaluate.slots import slot_scores
-from moonshelf.graph.evaluate.stability import peak_memory
 from moonshelf.graph.evaluate.thresholds import choose, first_values
 from moonshelf.graph.ontology import Ontology
+from moonshelf.graph.spending import peak_memory
 
 RESULTS = Path(__file__).parent / "results" / "graph"
 TAGGED = ("wdc_pave", "ae110k")
@@ -228,7 +228,7 @@ def ontology_of(graph: Path) -> Ontology:
     from moonshelf.graph.manifest import ONTOLOGY
     from moonshelf.graph.schema.history import History
 
-    return History.open(graph / ONTOLOGY).ontology()
+    return History.open(graph / ONTOLOGY, create=False).ontology()
 
 
 # --- results --------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from moonshelf.cli import graph_report
+from moonshelf.cli import graph_report, graph_show
 from moonshelf.cli.console import Console
 from moonshelf.cli.graph_evaluate import ABOUT, add_evaluate, run_evaluate
 from moonshelf.cli.graph_tagger import ABOUT as ABOUT_TAGGER
@@ -25,6 +25,16 @@ examples:
   moonshelf graph query shop-graph 'SELECT ?x ?w { GRAPH ?g { ?x p:power ?w } }'
 """
 
+_PREFIXES = """\
+prefixes that need no declaration:
+  c: classes           p: properties         e: classes of entities
+  product:             document:             entity: (brands and the like, `entity:brand\\/ID`)
+  facts: evidence: graph: agent:             named graphs, backends
+  v: terms of evidence (about, field, start, end, raw, confidence, ...)
+  unit: dimension: shape:                    the ontology's
+  rdf: rdfs: xsd: owl: sh: prov: dcterms: skos: schema:
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
@@ -32,15 +42,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", dest="graph_verb", required=True)
     _add_build(verbs)
     _add_query(verbs)
-    check = _folder(verbs, "validate", "check the whole graph against its SHACL shapes")
+    about = "check the whole graph against its SHACL shapes, its ontology and its state"
+    check = _folder(verbs, "validate", about)
     check.add_argument("--most", type=int, default=20, help="violations shown (default: 20)")
+    check.add_argument(
+        "--repair",
+        action="store_true",
+        help="first make the store anew from the state of the graph; needs no source",
+    )
     _add_export(verbs)
     add_evaluate(_folder(verbs, "evaluate", ABOUT))
     add_tagger(_folder(verbs, "tagger", ABOUT_TAGGER))
     graph_report.add_report(_folder(verbs, "report", graph_report.ABOUT))
-    compare = _folder(verbs, "diff", "what changed between two versions of the ontology")
-    compare.add_argument("old", metavar="V1", type=int, help="a version")
-    compare.add_argument("new", metavar="V2", type=int, help="a later or an earlier one")
+    graph_show.add_show(_folder(verbs, "show", graph_show.ABOUT))
+    about = "what changed between two versions of the ontology; without them, all versions"
+    compare = _folder(verbs, "diff", about)
+    compare.add_argument("old", metavar="V1", type=int, nargs="?", help="a version")
+    compare.add_argument("new", metavar="V2", type=int, nargs="?", help="a later or an earlier one")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
         "diff": graph_read.run_diff,
         "evaluate": run_evaluate,
         "report": graph_report.run_report,
+        "show": graph_show.run_show,
         "tagger": run_tagger,
     }
     return verbs[args.graph_verb](args, console)
@@ -191,6 +210,7 @@ def _add_manner(manner: Any) -> None:
 
 def _add_query(verbs: Any) -> None:
     ask = _folder(verbs, "query", "answer a SPARQL query, read-only and bounded")
+    ask.epilog, ask.formatter_class = _PREFIXES, argparse.RawDescriptionHelpFormatter
     ask.add_argument("sparql", metavar="SPARQL", nargs="?", help="the query")
     ask.add_argument("--file", metavar="FILE", type=Path, help="read the query from a file")
     ask.add_argument("--limit", metavar="N", type=int, default=100, help="rows (default: 100)")

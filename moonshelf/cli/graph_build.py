@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from moonshelf.graph.build import BuildSettings
     from moonshelf.graph.documents import Source
     from moonshelf.graph.ontology import Ontology
+    from moonshelf.graph.spending import Spent
     from moonshelf.graph.summary import Summary
 
 _LARGEST_ONTOLOGY = 16 << 20
@@ -182,6 +183,8 @@ def read_ontology(path: Path) -> Ontology:
 
 def show(summary: Summary, out: Path, console: Console) -> None:
     """A few lines on stdout; what needs a person on stderr."""
+    from moonshelf.graph.spending import Spent
+
     ledger = summary.ledger
     console.say(
         f"{out}: {ledger.documents:,} documents: {ledger.graph:,} in the graph, "
@@ -198,14 +201,25 @@ def show(summary: Summary, out: Path, console: Console) -> None:
     console.say(
         f"{sum(summary.refused.values()):,} candidates refused{f' ({turned})' if turned else ''}; "
         f"{summary.same:,} same products, {summary.variants:,} variants; "
-        f"{summary.shapes.violations:,} shape violations; "
-        f"{duration(sum(summary.seconds.values()))}"
+        f"{summary.shapes.violations:,} shape violations"
     )
-    if summary.costs:
-        shown = (f"{value:,.0f} {name.replace('_', ' ')}" for name, value in summary.costs.items())
-        console.say(f"cost of this run: {', '.join(shown)}")
+    now = Spent(costs=summary.costs, seconds=summary.seconds, peak_memory=summary.peak_memory)
+    console.say(f"this run: {spent_words(now)}")
+    if summary.in_all.runs > 1:
+        console.say(f"all {summary.in_all.runs:,} runs: {spent_words(summary.in_all)}")
     for note in notes(summary, out):
         console.note(note)
+
+
+def spent_words(spent: Spent) -> str:
+    """Seconds, calls, tokens and memory in a line."""
+    costs = [f"{value:,.0f} {name.replace('_', ' ')}" for name, value in spent.costs.items()
+             if name != "cost"]  # fmt: skip
+    costs += [f"{spent.costs['cost']:,.4f} of money"] if "cost" in spent.costs else []
+    memory = (
+        [f"at most {spent.peak_memory / 2**20:,.0f} MiB a process"] if spent.peak_memory else []
+    )
+    return ", ".join([duration(sum(spent.seconds.values())), *costs, *memory])
 
 
 def notes(summary: Summary, out: Path) -> Sequence[str]:
@@ -227,6 +241,11 @@ def notes(summary: Summary, out: Path) -> Sequence[str]:
             f"{summary.unfit:,} facts fit no property: this is a defect of moonshelf; the first: "
             f"{summary.unfit_reasons[0]}"
         )
+    if summary.remade:
+        found.append(
+            "the store was not as the last build left it (somebody else wrote to it, or the disk "
+            "is failing): it was made anew from the state"
+        )
     if summary.learned is not None and summary.learned.failed:
         found.append(
             f"the schema was learned without {summary.learned.failed:,} batches of documents, "
@@ -234,6 +253,8 @@ def notes(summary: Summary, out: Path) -> Sequence[str]:
         )
     if summary.learned is not None and summary.learned.unrefined:
         found.append(f"the schema was not refined: {summary.learned.unrefined}")
+    if summary.little_learned:
+        found.append(summary.little_learned)
     if summary.new_since_learned > MANY_NEW * summary.ledger.documents:
         found.append(
             f"{summary.new_since_learned:,} documents came after the schema was learned; "

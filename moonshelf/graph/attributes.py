@@ -55,7 +55,7 @@ def export_attributes(graph: Path, to: Path) -> Exported:
         DiskFullError: no room.
     """
     manifest = read_complete(graph)
-    ontology = History.open(graph / ONTOLOGY).ontology()
+    ontology = History.open(graph / ONTOLOGY, create=False).ontology()
     maker = _Maker(ontology)
     with State.open(graph, create=False) as state:
         for _, held in held_products(state):

@@ -52,7 +52,9 @@ def from_reviews(path: Path, options: Mapping[str, str]) -> Source:
     used = tuple(column for columns in mapping.columns.values() for column in columns)
 
     def read() -> Iterator[Document | Unread]:
-        rows = replace(file, columns=used if file.format == "parquet" else ())
+        # No review may be left; then the header alone says so.
+        columns = used if file.format == "parquet" else ()
+        rows = replace(file, columns=columns, may_be_empty=True)
         for row in rows.rows():
             yield _review(row, mapping) if isinstance(row, Row) else _unread(row)
 
@@ -62,6 +64,7 @@ def from_reviews(path: Path, options: Mapping[str, str]) -> Source:
         total=file.total(),
         notes=(f"{path.name}: reviews with {mapping}",),
         facts={"options": dict(options)},
+        kinds=frozenset({"review"}),
     )
 
 
@@ -92,6 +95,7 @@ def from_pictures(path: Path) -> Source:
         total=len(file),
         notes=(f"{path.name}: {', '.join(file.keys)} of {len(file):,} products from pictures",),
         facts={"sha256": file.digest, "source": file.header.source},
+        kinds=frozenset({"picture"}),
     )
 
 
@@ -129,6 +133,7 @@ def together(listings: Source, beside: Sequence[Source], *, limited: bool = Fals
             **listings.facts,
             "beside": [{"name": source.name, **source.facts} for source in beside],
         },
+        kinds=frozenset().union(*(source.kinds for source in (listings, *beside))),
     )
 
 

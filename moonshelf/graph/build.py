@@ -15,6 +15,8 @@ docs/methods.md.
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -27,7 +29,7 @@ from moonshelf import __version__
 from moonshelf.config import Config
 from moonshelf.errors import DataError, StoreError
 from moonshelf.files import lock_folder, write_bytes_atomically, write_json_atomically
-from moonshelf.graph.backend import Backend, Costly
+from moonshelf.graph.backend import Backend
 from moonshelf.graph.documents import Source
 from moonshelf.graph.extraction import BatchStopped, Extractor, OnError, extract_due
 from moonshelf.graph.intake import Intake
@@ -38,10 +40,18 @@ from moonshelf.graph.outcome import Outcome
 from moonshelf.graph.pictures import read_pictures
 from moonshelf.graph.quarantine import FILE as QUARANTINE
 from moonshelf.graph.quarantine import Quarantined, write_quarantine
+from moonshelf.graph.schema.history import History
 from moonshelf.graph.schema_folder import SchemaFolder
-from moonshelf.graph.stages import Clock, Stages, quiet
+from moonshelf.graph.spending import Meter
+from moonshelf.graph.stages import Stages, quiet
 from moonshelf.graph.state import State
-from moonshelf.graph.summary import Shapes, Summary, ontology_counts, take_stock
+from moonshelf.graph.summary import (
+    Shapes,
+    Summary,
+    little_learned,
+    ontology_counts,
+    take_stock,
+)
 from moonshelf.graph.writing import refuse_early, write_graph
 
 
@@ -118,18 +128,27 @@ class _Build:
     """Those of rows that are no documents."""
     changed: set[str] = field(default_factory=set)
     """Those of documents that were done now."""
-    clock: Clock = field(default_factory=Clock)
     counted: dict[str, int] = field(default_factory=dict)
 
     def run(self) -> Summary:
         settings = self.settings
         refuse_early(self.out / STORE, base=settings.base, resolve=settings.resolve)
-        with self.clock.timed("read"):
+        meter = Meter(self.state, self.backend)
+        self.stages = meter.watching(self.stages)
+        try:
+            return self._stage_by_stage(meter)
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # what stopped it is what is to be told
+                meter.note()
+            raise
+
+    def _stage_by_stage(self, meter: Meter) -> Summary:
+        with meter.clock.timed("read"):
             self._read()
         self._manifest("building")
-        with self.clock.timed("learn"):
+        with meter.clock.timed("learn"):
             ontology, learned = self._schema()
-        with self.clock.timed("extract"):
+        with meter.clock.timed("extract"):
             self._extract(ontology)
         written = write_graph(
             self.state,
@@ -137,10 +156,10 @@ class _Build:
             ontology,
             base=self.settings.base,
             resolve=self.settings.resolve,
-            clock=self.clock,
+            clock=meter.clock,
             stages=self.stages,
         )
-        with self.clock.timed("report"):
+        with meter.clock.timed("report"):
             self._lists(ontology, written.names)
             summary = self._summary(ontology, learned)
         summary = summary.model_copy(
@@ -151,7 +170,8 @@ class _Build:
                 "shapes": Shapes(checked=written.checked, violations=written.violations),
                 "unfit": written.unfit,
                 "unfit_reasons": written.reasons,
-                "seconds": self.clock.seconds,
+                "remade": written.remade,
+                **self._spent(meter),
             }
         )
         self._manifest("complete", summary)
@@ -174,7 +194,7 @@ class _Build:
         if not self.given:
             raise DataError("there is no document", where=self.source.name, cure="name another")
         intake.finish()
-        gone = self.state.gone(self.run_number)
+        gone = self.state.gone(self.run_number, self.source.kinds)
         self.counted["pruned"] = len(gone) if self.settings.prune else 0
         self.counted["gone"] = 0 if self.settings.prune else len(gone)
         if self.settings.prune:
@@ -250,9 +270,29 @@ class _Build:
             refused=refused,
             **sizes,
             learned=learned,
+            little_learned=little_learned(
+                self.backend.name,
+                len(self.given - self.unread),
+                len(ontology.properties),
+                self._schema_was_given,
+            ),
             new_since_learned=self.state.unlearned(self.run_number),
-            costs=dict(self.backend.costs()) if isinstance(self.backend, Costly) else {},
         )
+
+    def _schema_was_given(self) -> bool:
+        history = History.open(self.out / ONTOLOGY, create=False)
+        return bool(history.ontology(history.versions.start).properties)
+
+    def _spent(self, meter: Meter) -> dict[str, Any]:
+        """What this run took, and all runs together."""
+        meter.note()
+        now = meter.this_run()
+        return {
+            "costs": now.costs,
+            "seconds": now.seconds,
+            "peak_memory": now.peak_memory,
+            "in_all": self.state.spent(),
+        }
 
     def _manifest(self, status: str, summary: Summary | None = None) -> None:
         value = {

@@ -22,7 +22,7 @@ from moonshelf.catalog.readers.mapping import ColumnMapping, map_columns
 from moonshelf.catalog.readers.rows import Row, RowFile
 from moonshelf.catalog.readers.table import TABLE_OPTIONS, RowConverter, open_table
 from moonshelf.errors import DataError, MoonshelfError, UsageError
-from moonshelf.graph.records import Document
+from moonshelf.graph.records import Document, Kind
 
 if TYPE_CHECKING:
     from moonshelf.catalog.store import Catalog
@@ -49,7 +49,9 @@ class Unread:
 class Source:
     """Documents that can be read again and again, in one order.
 
-    ``name`` says where they come from, ``notes`` how they were read.
+    ``name`` says where they come from, ``notes`` how they were read. ``kinds`` are those of which
+    it holds all that there are, be it none: a file of reviews that became empty says that there are
+    none left. Without them it answers for the kinds that it holds.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Source:
     total: int | None = None
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    kinds: frozenset[Kind] = frozenset()
 
     def __iter__(self) -> Iterator[Document | Unread]:
         return self.read()

@@ -17,6 +17,7 @@ from itertools import accumulate
 from types import MappingProxyType
 
 from moonshelf.graph.builtin.quantities import Quantity, quantities
+from moonshelf.graph.gtin import bare_gtins, gtin, isbn, labelled_gtins
 from moonshelf.graph.ontology import ROOT, Ontology
 from moonshelf.graph.records import Amount, Document, Fact, Range
 from moonshelf.graph.stated import compact, numbers_of
@@ -133,8 +134,7 @@ class Describer:
             text=_digest([text for one in documents for _, text in one.fields]),
             brands=frozenset(roles["brand"]),
             codes=frozenset(code for code in codes if len(code) >= SHORTEST_CODE),
-            gtins=frozenset(g for code in roles["gtin"] if (g := gtin(code)))
-            | frozenset(title_gtins(title)),
+            gtins=frozenset(_gtins(title, documents, roles["gtin"])),
             colors=frozenset(roles["color"]),
             amounts={name: frozenset(values) for name, values in amounts.items()},
             said={name: frozenset(values) for name, values in said.items()},
@@ -144,6 +144,16 @@ class Describer:
     def _lineage(self, product_class: str) -> tuple[str, ...]:
         name = self.ontology.present(product_class)
         return self.ontology.lineage(name) if name in self._classes else (ROOT,)
+
+
+def _gtins(title: str, documents: Sequence[Document], stated: Iterable[str]) -> Iterator[str]:
+    """GTINs by facts, bare ones of the title, labelled ones of any field of its listings."""
+    yield from (found for code in stated if (found := gtin(code) or isbn(code)))
+    yield from bare_gtins(title)
+    for document in documents:
+        if document.kind == "listing":
+            for _, text in document.fields:
+                yield from labelled_gtins(text)
 
 
 # "6/Pack" and "5000/Box", "12x24", "ink4less.com": letters and digits that name no model.
@@ -177,25 +187,6 @@ def title_codes(title: str, found: Iterable[Quantity] = ()) -> Iterator[str]:
             continue
         if not _OTHERS_CODE.search(title, max(0, match.start() - _LOOK_BACK), match.start()):
             yield code
-
-
-def title_gtins(title: str) -> Iterator[str]:
-    """Numbers of the title that are a GTIN-8, -12, -13 or -14 by their check digit."""
-    for match in re.finditer(r"(?<!\d)\d{8}(?:\d{4,6})?(?!\d)", title):
-        # Eight digits pass by chance once in ten; a date or a code of that length is common.
-        if len(match.group()) > 8 and (found := gtin(match.group())):
-            yield found
-
-
-def gtin(text: str) -> str:
-    """``text`` as 14 digits, or "" where length or check digit are wrong (GS1 General
-    Specifications 7.9: weights 3 and 1 from the right)."""
-    digits = re.sub(r"[\s-]", "", text)
-    if not (digits.isascii() and digits.isdigit() and len(digits) in (8, 12, 13, 14)):
-        return ""
-    digits = digits.zfill(14)
-    total = sum(int(d) * (3 if k % 2 == 0 else 1) for k, d in enumerate(digits))
-    return digits if total % 10 == 0 and int(digits) > 0 else ""
 
 
 def _title(document: Document) -> str:

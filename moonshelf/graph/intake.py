@@ -28,13 +28,14 @@ class Intake:
     given: set[str] = field(default_factory=set)
     unread: list[Unread] = field(default_factory=list)
     _kinds: set[str] = field(default_factory=set)
-    """Of the documents that the source holds."""
+    """Kinds that the source answers for."""
     _known: dict[str, str] = field(default_factory=dict)
     """Kind of every document from before."""
 
     def read(self, source: Source, progress: Progress) -> None:
         """Writes the documents down; :meth:`finish` does so with the rows that are none."""
         self._known = self.state.kinds()
+        self._kinds = set(source.kinds)
         batch: list[tuple[int, Document]] = []
         other: list[tuple[int, Document]] = []
         for place, item in enumerate(source):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -34,6 +34,14 @@ class ClassDef(Config):
     synonyms: tuple[str, ...] = ()
     """Folded wordings by which a text names this kind."""
     locked: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _root_needs_no_parent(cls, data: Any) -> Any:
+        """A person who writes ``{"name": "Product"}`` means the root, which has none."""
+        if isinstance(data, Mapping) and data.get("name") == ROOT and "parent" not in data:
+            return {"locked": True, **data, "parent": None}
+        return data
 
     @model_validator(mode="after")
     def _named_well(self) -> ClassDef:
@@ -94,6 +102,18 @@ class Ontology(Config):
     classes: tuple[ClassDef, ...] = (ClassDef(name=ROOT, parent=None, locked=True),)
     properties: tuple[PropertyDef, ...] = ()
     aliases: tuple[tuple[str, str], ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_a_root(cls, data: Any) -> Any:
+        """Classes without the root are classes below it."""
+        classes = data.get("classes") if isinstance(data, Mapping) else None
+        if not isinstance(classes, list | tuple):
+            return data
+        names = [
+            c.get("name") if isinstance(c, Mapping) else getattr(c, "name", "") for c in classes
+        ]
+        return data if ROOT in names else {**data, "classes": [{"name": ROOT}, *classes]}
 
     @model_validator(mode="after")
     def _whole(self) -> Ontology:

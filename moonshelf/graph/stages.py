@@ -24,13 +24,21 @@ class Clock:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self._open: dict[str, float] = {}
 
     @contextlib.contextmanager
     def timed(self, stage: str) -> Iterator[None]:
         """Adds the time of the block to ``stage``."""
-        start = time.monotonic()
+        self._open[stage] = time.monotonic()
         try:
             yield
         finally:
-            spent = time.monotonic() - start
-            self.seconds[stage] = round(self.seconds.get(stage, 0.0) + spent, 3)
+            self.seconds = self.until_now()
+            del self._open[stage]
+
+    def until_now(self) -> dict[str, float]:
+        """``seconds``, with those of a stage that has not ended yet."""
+        found, now = dict(self.seconds), time.monotonic()
+        for stage, start in self._open.items():
+            found[stage] = round(found.get(stage, 0.0) + now - start, 3)
+        return found

@@ -9,6 +9,7 @@ the documents in flight.
     learned_from  ids of the texts that were there when the schema was learned
     overruled     facts of a document that another one about the same product contradicts
     stored        which outcome the RDF store holds, and whether its shapes were checked
+    spent         what every run took, those of killed runs too
     memory        what else must outlive the process (what a backend learned, how far a build is)
 """
 
@@ -16,12 +17,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from moonshelf.graph.outcome import Outcome, Packed, Status, outcome_of
 from moonshelf.graph.records import Document
-from moonshelf.graph.state_file import StateFile
+from moonshelf.graph.spending import SpendingTable
 
 # What the store should hold of a document: its outcome, less what others overrule.
 _HELD = "outcome o LEFT JOIN overruled r ON r.id = o.id"
@@ -31,7 +32,7 @@ _KIND = "json_extract(body, '$.kind')"
 _COLUMNS = "id, status, class, digest, slice, fingerprint, version, facts, refusals, problem"
 
 
-class State(StateFile):
+class State(SpendingTable):
     """The state of one graph folder, in the file that :meth:`open` opens."""
 
     # ---- memory
@@ -71,17 +72,19 @@ class State(StateFile):
         """Ids that run ``run`` found in the source."""
         return self._ids("SELECT id FROM document WHERE run = ?", run)
 
-    def gone(self, run: int) -> list[str]:
+    def gone(self, run: int, kinds: Collection[str] = ()) -> list[str]:
         """Ids known from before that run ``run`` should have found and did not, in order.
 
-        A source answers for the kinds of documents that it holds: reviews that come alone say
-        nothing of the listings. Rows that are no documents are of this run, and not gone.
+        A source answers for the kinds of documents that it holds, and for ``kinds`` even where it
+        holds none: reviews that come alone say nothing of the listings. Rows that are no documents
+        are of this run, and not gone.
         """
+        marks = ",".join("?" * len(kinds))
         return sorted(
             self._ids(
-                f"SELECT id FROM document WHERE run < ? AND {_KIND} IN "
-                f"(SELECT DISTINCT {_KIND} FROM document WHERE run = ?)",
-                *(run, run),
+                f"SELECT id FROM document WHERE run < ? AND ({_KIND} IN ({marks}) OR {_KIND} IN "
+                f"(SELECT DISTINCT {_KIND} FROM document WHERE run = ?))",
+                *(run, *kinds, run),
             )
             | self._ids(
                 "SELECT id FROM outcome WHERE digest != '' AND id NOT IN (SELECT id FROM document)"
@@ -136,6 +139,15 @@ class State(StateFile):
             for name in ids
         )
         return [_document(row[0]) for row in found if row is not None]
+
+    def about(self, product: str) -> list[str]:
+        """Ids of the documents about a product, in order."""
+        return sorted(self._ids("SELECT id FROM document WHERE product = ?", product))
+
+    def named_like(self, name: str, most: int) -> list[str]:
+        """A few ids that hold ``name``, whatever the case."""
+        query = "SELECT id FROM document WHERE instr(lower(id), lower(?)) ORDER BY id LIMIT ?"
+        return [row[0] for row in self._db.execute(query, (name, most))]
 
     def to_do(
         self, run: int, fingerprint: str, slice_of: Callable[[str], str], retry: bool = False

@@ -12,7 +12,9 @@ from moonshelf.errors import StoreError
 from moonshelf.files import full_disk_is_an_error
 
 FILE = "state.sqlite"
-VERSION = 1
+VERSION = 2
+# Format 1 is the same without the table `spent`, which the next build adds.
+_OLDER = 1
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS memory (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -27,6 +29,9 @@ CREATE TABLE IF NOT EXISTS learned_from (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS overruled (id TEXT PRIMARY KEY, places TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS stored (
   id TEXT PRIMARY KEY, content TEXT NOT NULL, checked INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS spent (
+  run INTEGER PRIMARY KEY AUTOINCREMENT, costs TEXT NOT NULL, seconds TEXT NOT NULL,
+  memory INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS document_place ON document (run, place);
 CREATE INDEX IF NOT EXISTS document_product ON document (product);
 """
@@ -59,7 +64,7 @@ class StateFile:
                 # A kill never damages it; a power cut may cost the last documents, no more.
                 db.execute("PRAGMA journal_mode=WAL")
                 db.execute("PRAGMA synchronous=NORMAL")
-                _check_version(db, path)
+                _check_version(db, path, create)
                 yield cls(db, path)
             finally:
                 db.close()
@@ -88,16 +93,19 @@ class StateFile:
             self._db.execute("COMMIT")
 
 
-def _check_version(db: sqlite3.Connection, path: Path) -> None:
+def _check_version(db: sqlite3.Connection, path: Path, create: bool) -> None:
     found = db.execute("PRAGMA user_version").fetchone()[0]
-    if found not in (0, VERSION):
+    if found not in (0, _OLDER, VERSION):
         raise StoreError(
             f"the state is of format {found}, this version of moonshelf reads {VERSION}",
             where=str(path),
             cure="build the graph anew in another folder",
         )
-    db.executescript(_TABLES)
-    db.execute(f"PRAGMA user_version = {VERSION}")
+    if found == 0 or (
+        found < VERSION and create
+    ):  # a file that is in order is not written by who reads it
+        db.executescript(_TABLES)
+        db.execute(f"PRAGMA user_version = {VERSION}")
 
 
 @contextlib.contextmanager

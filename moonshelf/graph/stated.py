@@ -42,7 +42,8 @@ _FILLERS = frozenset(
     {"has", "is", "with", "enabled", "included", "available", "supported", "support", "feature"}
 )
 _NEGATION = re.compile(
-    r"\b(no|not|non|none|never|without|free|lacks?|excluding|excludes?|cannot|nil|false)\b|n['’]t\b",
+    r"\b(no|not|non|none|never|without|free|lacks?|excluding|excludes?|excl|except|exclusive|cannot|nil"
+    r"|false|neither|nor|unable|incompatible|devoid)\b|n['’]t\b",
     re.IGNORECASE,
 )
 

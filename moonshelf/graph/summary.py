@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from pydantic import Field
 
 from moonshelf.config import Config
+from moonshelf.graph.builtin.induce import LEAST
 from moonshelf.graph.learn import Learned
 from moonshelf.graph.ontology import Ontology
+from moonshelf.graph.spending import Spent
 from moonshelf.graph.state import State
+
+# Below so many times what the rules need, most of what texts say cannot be learned.
+FEW = 3
 
 
 class Ledger(Config):
@@ -31,7 +36,8 @@ class Shapes(Config):
 
 
 class Summary(Config):
-    """One build. ``seconds`` are wall-clock, by stage."""
+    """One build. ``seconds`` are wall-clock, by stage, ``peak_memory`` bytes of the largest
+    process; they and ``costs`` are of this run alone."""
 
     ledger: Ledger
     extracted: int = 0
@@ -52,6 +58,8 @@ class Summary(Config):
     used_properties: int = 0
     learned: Learned | None = None
     """How the schema was learned, in this run or an earlier one."""
+    little_learned: str = ""
+    """Why the schema has little or nothing in it, and what helps."""
     new_since_learned: int = 0
     """Documents that came after the schema was learned."""
     quads: int = 0
@@ -62,8 +70,13 @@ class Summary(Config):
     """Facts that the RDF writer refused; validation should have, so it stays 0."""
     unfit_reasons: tuple[str, ...] = ()
     """Why, of the first few."""
+    remade: bool = False
+    """The store was not as the last build left it, and was made anew from the state."""
     costs: Mapping[str, float] = Field(default_factory=dict)
     seconds: Mapping[str, float] = Field(default_factory=dict)
+    peak_memory: int = 0
+    in_all: Spent = Spent()
+    """The same of every run that this graph was made by, killed ones too."""
 
     @property
     def sound(self) -> bool:
@@ -86,6 +99,28 @@ def take_stock(state: State, given: Iterable[str]) -> Ledger:
         documents=len(wanted),
         lost=tuple(sorted(wanted - found)),
         **{name: len(ids) for name, ids in places.items()},
+    )
+
+
+def little_learned(backend: str, texts: int, properties: int, given: Callable[[], bool]) -> str:
+    """Why a schema has next to nothing in it, with the cure; empty where it has.
+
+    Args:
+        backend: its name.
+        texts: that the schema was learned from.
+        properties: in the schema.
+        given: whether the schema began with properties that a person gave; asked where needed.
+    """
+    if properties and (texts >= FEW * LEAST or backend != "builtin" or given()):
+        return ""
+    if backend == "builtin":
+        reason = f"the builtin backend learns what at least {LEAST} documents say in the same place"
+    else:
+        reason = "nothing recurred that would be a property"
+    return (
+        f"{properties:,} properties were learned from {texts:,} documents: {reason}; give more "
+        "documents and --learn again, or build in a new folder with an ontology of your own "
+        "(--ontology FILE)"
     )
 
 

@@ -1,6 +1,6 @@
 """The validation ladder: from what a backend found to facts that the text states.
 
-    vocabulary -> type -> range -> span -> unit -> number -> option -> conflict
+    vocabulary -> type -> range -> option -> span -> unit -> number -> conflict
 
 A candidate that falls off is a :class:`Refusal` with its step and reason; candidates in = facts
 out + refusals out, those that the backend refused by itself included. The ladder proves that the
@@ -30,6 +30,7 @@ from moonshelf.graph.records import (
     Range,
     Refusal,
     TextEvidence,
+    Value,
 )
 from moonshelf.graph.stated import (
     Numbers,
@@ -104,25 +105,49 @@ class Validator:
         return allowed[name]
 
     def _held(self, fact: Fact, definition: PropertyDef, texts: Mapping[str, str]) -> Fact:
-        """``fact`` as it is kept."""
-        value = _typed(fact, definition)
-        if not isinstance(value, bool | str):
-            _bounded(value, definition)
-        if isinstance(value, str):
-            value = self._listed(value, definition)
-        if isinstance(fact.evidence, TextEvidence):
-            raw, field = _words(fact.evidence, texts)
-            if isinstance(value, bool):
-                check_boolean(value, raw, fact.translation, definition)
-            elif isinstance(value, str):
-                _worded(value, raw, fact.translation, definition)
-            else:
-                unit = check_unit(fact.unit, raw, field, fact.evidence.span.start, definition)
-                self._numbers.check(value, raw, unit, definition)
+        """``fact`` as it is kept: it fits its property, and the text states it."""
+        value = self.fitting(fact, definition)
+        self.stated(fact, value, definition, texts)
         same = value == fact.value and type(value) is type(fact.value)
         if same and definition.name == fact.property:
             return fact
         return fact.model_copy(update={"value": value, "property": definition.name})
+
+    def fitting(self, fact: Fact, definition: PropertyDef) -> Value:
+        """The value in the form of its property: type, range, option. The text is not looked at.
+
+        Raises:
+            Refused: it has no such form.
+        """
+        value = _typed(fact, definition)
+        if not isinstance(value, bool | str):
+            _bounded(value, definition)
+        return self._listed(value, definition) if isinstance(value, str) else value
+
+    def stated(
+        self, fact: Fact, value: Value, definition: PropertyDef, texts: Mapping[str, str]
+    ) -> None:
+        """The words of the fact stand where it says, and they say ``value``: span, unit, number.
+
+        Args:
+            fact: what a picture shows has no words and passes.
+            value: of :meth:`fitting`.
+            definition: of its property.
+            texts: of the document, by field.
+
+        Raises:
+            Refused: they do not.
+        """
+        if not isinstance(fact.evidence, TextEvidence):
+            return
+        raw, field = _words(fact.evidence, texts)
+        if isinstance(value, bool):
+            check_boolean(value, raw, fact.translation, definition)
+        elif isinstance(value, str):
+            _worded(value, raw, fact.translation, definition)
+        else:
+            unit = check_unit(fact.unit, raw, field, fact.evidence.span.start, definition)
+            self._numbers.check(value, raw, unit, definition)
 
     def _listed(self, value: str, definition: PropertyDef) -> str:
         """The listed spelling of an option; any other text as it is."""

@@ -6,6 +6,7 @@ puts the last documents once more, which changes nothing.
 
 from __future__ import annotations
 
+import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from moonshelf.graph.ontology import Ontology
 from moonshelf.graph.outcome import Outcome, packed
 from moonshelf.graph.quarantine import Quarantined
 from moonshelf.graph.rdf.check import Violation, check
-from moonshelf.graph.rdf.folder import refuse
+from moonshelf.graph.rdf.folder import lock, refuse
 from moonshelf.graph.rdf.library import extra
 from moonshelf.graph.rdf.product_graph import Entry
 from moonshelf.graph.rdf.store import GraphStore
@@ -33,6 +34,8 @@ PUT_TOGETHER = 1000
 WAIT_S = 30.0
 # Documents put at one time that are worth tidying up after.
 MANY = 10 * PUT_TOGETHER
+QUADS = "quads"
+"""Under what the state remembers how many quads the store was left with."""
 _REASONS = 5
 
 
@@ -49,6 +52,8 @@ class Written:
     unfit: int = 0
     reasons: tuple[str, ...] = ()
     """Why facts are unfit, of the first few."""
+    remade: bool = False
+    """The store was not as the last build left it, and was made anew."""
 
 
 def refuse_early(folder: Path, *, base: str | None, resolve: bool) -> None:
@@ -77,15 +82,22 @@ def write_graph(
 ) -> Written:
     """Brings the store in ``folder`` to what ``state`` says, and checks what changed.
 
+    A store that holds another number of quads than the last build left there was changed by
+    somebody else: it is made anew. ``rdf/compare.py`` finds what a number does not show.
+
     Documents whose graph breaks a shape are taken out again and quarantined with the violation.
 
     Raises:
         StoreError: the store is damaged, in use, or has another base.
         UsageError: the extra ``graph`` is not installed.
     """
+    written = Written()
     if not (folder / "store.json").is_file():
         state.nothing_stored()
-    written = Written()
+    elif _changed_by_others(state, folder, base):
+        empty_store(state, folder)
+        written.remade = True
+    state.remember(QUADS, None)
     with clock.timed("settle"):
         state.overrule(_overruled(state, ontology))
     with GraphStore.open(folder, base=base, wait_s=WAIT_S) as store:
@@ -103,7 +115,29 @@ def write_graph(
             store.put_links([])
         store.flush()
         written.names, written.quads = store.names, len(store)
+    state.remember(QUADS, written.quads)
     return written
+
+
+def empty_store(state: State, folder: Path) -> None:
+    """Deletes the database of the store in ``folder``, whose base stays; all of it is to be put.
+
+    Raises:
+        StoreError: somebody uses it.
+    """
+    state.remember(QUADS, None)
+    with lock(folder, shared=False, wait_s=WAIT_S):
+        state.nothing_stored()
+        shutil.rmtree(folder / "data", ignore_errors=True)
+
+
+def _changed_by_others(state: State, folder: Path, base: str | None) -> bool:
+    """Whether the number of quads is another than was left. A killed build left none noted."""
+    left = state.recall(QUADS)
+    if left is None:
+        return False
+    with GraphStore.open(folder, base=base, wait_s=WAIT_S) as store:
+        return len(store) != left
 
 
 class _Writer:
@@ -131,7 +165,7 @@ class _Writer:
         with self.stages("writing the graph") as progress:
             for piece in pieces(due, PUT_TOGETHER):
                 entries = [
-                    _entry(document, outcome, overruled.get(outcome.document, {}))
+                    entry_of(document, outcome, overruled.get(outcome.document, {}))
                     for document, outcome in with_outcomes(self.state, piece)
                 ]
                 self._unfit(self.store.put_many(entries, self.ontology))
@@ -211,7 +245,8 @@ def _overruled(state: State, ontology: Ontology) -> dict[str, dict[int, str]]:
     return found
 
 
-def _entry(document: Document, outcome: Outcome, overruled: Iterable[int]) -> Entry:
+def entry_of(document: Document, outcome: Outcome, overruled: Iterable[int]) -> Entry:
+    """What the store should hold of a document, less the facts at the places ``overruled``."""
     title = next((text for name, text in document.fields if name == "title"), "")
     return Entry(
         document=document.id,

@@ -9,6 +9,7 @@ from moonshelf.graph.builtin.brands import Brands
 from moonshelf.graph.builtin.codes import CodeHabits
 from moonshelf.graph.builtin.plan import Plan
 from moonshelf.graph.builtin.reading import FieldReading
+from moonshelf.graph.builtin.spelled import Bounds
 from moonshelf.graph.ontology import PropertyDef
 from moonshelf.graph.records import Value
 
@@ -33,6 +34,8 @@ class Candidate:
     """The finder has looked at guards itself ("Non-Inverter" is a denial, and a fact)."""
     tagged: bool = False
     """It comes from labels, by way of the tagger, and not from a rule."""
+    other: str = ""
+    """What the text says that it is of, where no property is of that: to be refused."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Page:
         brand: compact spelling of its brand, if known.
         context: words and pairs of neighbors of all fields.
         types: words that name kinds of products.
+        spelled: amounts between which a doubtful form of a unit counts.
     """
 
     readings: Sequence[FieldReading]
@@ -64,3 +68,4 @@ class Page:
     brand: str | None
     context: frozenset[str]
     types: frozenset[str]
+    spelled: Bounds

@@ -73,6 +73,12 @@ class Classifier:
         return sorted(classes, key=lambda c: (-len(self._lineage[c.name]), c.name))
 
 
+def top_kind(ontology: Ontology, name: str) -> str:
+    """The class below the root that ``name`` is, or is a kind of; the root itself for the root."""
+    line = ontology.lineage(name)
+    return line[-2] if len(line) > 1 else ROOT
+
+
 def _wordings(found: ClassDef) -> list[Phrase]:
     humps = " ".join(_HUMPS.findall(found.name))
     return list(dict.fromkeys(split(w) for w in (*found.synonyms, found.label, humps) if split(w)))

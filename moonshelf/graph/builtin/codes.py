@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -44,12 +44,14 @@ class CodeHabits:
         tails: folded words in capitals that belong to the code before them (CZTT).
         heads: the same of the code behind them (GIC).
         units: (unit, compact brand): a unit letter that is the end of that maker's codes (183V).
+        names: folded words of makers and kinds ("lg", "tv"), whatever heads and tails hold.
     """
 
     common: frozenset[str] = frozenset()
     tails: frozenset[str] = frozenset()
     heads: frozenset[str] = frozenset()
     units: frozenset[tuple[str, str]] = frozenset()
+    names: frozenset[str] = frozenset()
 
 
 def find_codes(
@@ -181,17 +183,25 @@ def _grown(
     after = _BESIDE.match(text, end)
     if after and after.end() < segment.end:
         tail = _CAPITALS.match(text, after.end(), segment.end)
-        if tail and folded(tail[0]) in habits.tails:
+        if tail and _belongs(tail[0], habits.tails, habits):
             end = tail.end()
         elif (code := _TOKEN.match(text, after.end(), segment.end)) and (
             _is_code(code[0], habits) and code[0].isupper()
         ):
-            end = code.end()
+            # A code beside itself is one: a shop and its feed both put it there.
+            again = token_key(code[0]) == token_key(text[start:end])
+            end = end if again else code.end()
     before = text[max(segment.start, start - 8) : start]
     head = re.search(r"(?<![^\W_])([A-Z]{2,6}) $", before)
-    if head and folded(head[1]) in habits.heads:
+    if head and _belongs(head[1], habits.heads, habits):
         start -= len(head[1]) + 1
     return start, end
+
+
+def _belongs(capitals: str, known: Collection[str], habits: CodeHabits) -> bool:
+    """Whether capitals beside a code are part of it: known to be, and neither maker nor kind."""
+    word = folded(capitals)
+    return word in known and word not in habits.names
 
 
 def is_standard(token: str) -> bool:

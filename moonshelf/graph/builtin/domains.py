@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
+from moonshelf.graph.builtin.classify import top_kind
 from moonshelf.graph.builtin.extract import Reader
 from moonshelf.graph.builtin.knowledge import Knowledge
 from moonshelf.graph.ontology import ROOT, Ontology
@@ -48,8 +49,7 @@ def _owners(
     owners: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for document in documents:
         found = reader.extract(document)
-        line = ontology.lineage(found.product_class)
-        kind = line[-2] if len(line) > 1 else ROOT
+        kind = top_kind(ontology, found.product_class)
         for name in {fact.property for fact in found.facts}:
             owners[name][kind] += 1
     return owners

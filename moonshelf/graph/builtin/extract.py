@@ -28,6 +28,7 @@ from moonshelf.graph.builtin.knowledge import Knowledge
 from moonshelf.graph.builtin.measures import words_and_pairs
 from moonshelf.graph.builtin.plan import Plan, plan_of
 from moonshelf.graph.builtin.reading import FieldReading, read_document
+from moonshelf.graph.builtin.spelled import Bounds, KindOf, bounds_by_kind, bounds_for, has_doubtful
 from moonshelf.graph.builtin.survey import maker_of
 from moonshelf.graph.builtin.tagger import Tagger
 from moonshelf.graph.ontology import ROOT, Ontology
@@ -57,14 +58,16 @@ class Reader:
         self.corpus = corpus_of(knowledge)
         self._headings = frozenset(knowledge.headings)
         self._plans: dict[str, Plan] = {}
+        self._kind_of = KindOf(knowledge.classes)
+        self._spelled = bounds_by_kind(knowledge.spelled)
 
     def extract(self, document: Document) -> Extraction:
         """The class and the candidate facts of a document; those under a guard as refusals."""
         readings = read_document(document, self.knowledge.mark, self._headings)
         owner = self.classifier.of(readings, document.category)
         if owner == ROOT:
-            owner = self._by_properties(readings)
-        page = self._page(readings, owner)
+            owner = self._by_properties(readings, document)
+        page = self._page(readings, owner, document)
         zones = {reading.name: reading.zones for reading in readings}
         kept: list[Candidate] = []
         rivals: defaultdict[str, list[Candidate]] = defaultdict(list)
@@ -72,7 +75,7 @@ class Reader:
         refused: Counter[str] = Counter()
         for candidate in _ranked(self._found(document, page)):
             zone = _guard(candidate, zones)
-            if zone is not None:
+            if zone is not None or candidate.other:
                 refused[candidate.definition.name] += 1
                 if refused[candidate.definition.name] <= MOST_VALUES:
                     refusals.append(_refusal(document, candidate, zone, readings))
@@ -94,33 +97,46 @@ class Reader:
         if self.tagger is not None:
             yield from find_tagged(page, document, self.tagger, self.ontology)
 
-    def _by_properties(self, readings: Sequence[FieldReading]) -> str:
+    def _by_properties(self, readings: Sequence[FieldReading], document: Document) -> str:
         """The kind whose own properties an unnamed product has: two at least, and no other's."""
-        page = self._page(readings, _ANY)
-        said = {c.definition.name: c.definition.domain for c in _candidates(page)}
+        page = self._page(readings, _ANY, document)
+        found = (c for c in _candidates(page) if not c.other)
+        said = {c.definition.name: c.definition.domain for c in found}
         votes = Counter(domain for domain in said.values() if domain != ROOT)
         if len(votes) == 1 and votes.total() >= VOTES:
             return next(iter(votes))
         return ROOT
 
-    def _page(self, readings: Sequence[FieldReading], owner: str) -> Page:
+    def _page(self, readings: Sequence[FieldReading], owner: str, document: Document) -> Page:
         if owner not in self._plans:
             everything = self.ontology.properties
             owned = everything if owner == _ANY else self.ontology.slice(owner)
             self._plans[owner] = plan_of(owned, self.knowledge)
+        context = words_and_pairs([w for reading in readings for w in reading.words])
         return Page(
             readings=readings,
             plan=self._plans[owner],
             corpus=self.corpus,
             brand=maker_of(readings, self.corpus.brands),
-            context=words_and_pairs([w for reading in readings for w in reading.words]),
+            context=context,
             types=self.classifier.words,
+            spelled=self._bounds(readings, document.category, context),
         )
+
+    def _bounds(
+        self, readings: Sequence[FieldReading], category: str, context: frozenset[str]
+    ) -> Bounds:
+        """What documents of this kind spell out, where this one has a doubtful unit at all."""
+        quantities = (w.quantity for reading in readings for w in reading.words)
+        if not self._spelled or not any(q is not None and has_doubtful(q) for q in quantities):
+            return {}
+        return bounds_for(self._kind_of(readings, category), context, self._spelled)
 
 
 def corpus_of(knowledge: Knowledge) -> Corpus:
     names = dict(knowledge.brands)
     longest = max((len(name.split()) for name in names.values()), default=0) + 1
+    kinds = (wording for kind in knowledge.classes for wording in kind.synonyms)
     return Corpus(
         brands=Brands(names, {}, frozenset(knowledge.contexts), longest),
         habits=CodeHabits(
@@ -128,6 +144,7 @@ def corpus_of(knowledge: Knowledge) -> Corpus:
             frozenset(knowledge.code_tails),
             frozenset(knowledge.code_heads),
             frozenset(knowledge.code_units),
+            frozenset(word for phrase in (*names.values(), *kinds) for word in phrase.split()),
         ),
         usual=dict(knowledge.usual_readings),
     )
@@ -170,11 +187,14 @@ def _is_new(candidate: Candidate, rivals: Sequence[Candidate]) -> bool:
 
 
 def _is_part_of_a_series(candidate: Candidate, kept: Sequence[Candidate], plan: Plan) -> bool:
-    """The 5200FX of "Kiyora 5200FX" is no model code."""
+    """The 5200FX of "Kiyora 5200FX" begins no model code."""
     series, models = plan.roles.get("series"), plan.roles.get("model_number")
     if series is None or candidate.definition is not models:
         return False
-    return any(c.definition is series and _within(candidate, c) for c in kept)
+    return any(
+        c.definition is series and c.field == candidate.field and c.start <= candidate.start < c.end
+        for c in kept
+    )
 
 
 def _within(candidate: Candidate, other: Candidate) -> bool:
@@ -204,15 +224,18 @@ def _fact(document: Document, found: Candidate, readings: Sequence[FieldReading]
 
 
 def _refusal(
-    document: Document, found: Candidate, zone: Zone, readings: Sequence[FieldReading]
+    document: Document, found: Candidate, zone: Zone | None, readings: Sequence[FieldReading]
 ) -> Refusal:
     fact = _fact(document, found, readings)
-    text = _text(found.field, readings)
-    word = text[zone.start : zone.end] if zone.behind else text[zone.word : zone.start]
+    reason = f"the words name {found.other!r}, which the schema has no property for"
+    if zone is not None:
+        text = _text(found.field, readings)
+        word = text[zone.start : zone.end] if zone.behind else text[zone.word : zone.start]
+        reason = f"{zone.guard}: it stands under {word.strip()!r}"
     return Refusal(
         document=document.id,
-        step="guard",
-        reason=f"{zone.guard}: it stands under {word.strip()!r}",
+        step="vocabulary" if zone is None else "guard",
+        reason=reason,
         candidate=json.dumps(fact.model_dump(mode="json"), sort_keys=True),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 from moonshelf.graph.builtin.candidate import (
     CERTAIN,
@@ -15,10 +16,12 @@ from moonshelf.graph.builtin.candidate import (
     Page,
 )
 from moonshelf.graph.builtin.codes import is_code_unit
-from moonshelf.graph.builtin.measures import names_of, reading_of
+from moonshelf.graph.builtin.measures import Name, names_of, parts, reading_of
+from moonshelf.graph.builtin.named import attributes_of, is_of, is_usual, shown
 from moonshelf.graph.builtin.plan import Measure
 from moonshelf.graph.builtin.quantity import Quantity
 from moonshelf.graph.builtin.reading import FieldReading, Word
+from moonshelf.graph.builtin.spelled import trusted
 from moonshelf.graph.ontology import PropertyDef
 from moonshelf.graph.records import Amount, Range, Value
 from moonshelf.graph.text import fold_value
@@ -37,7 +40,8 @@ def find_numbers(page: Page, reading: FieldReading, words: Sequence[Word]) -> It
         if is_code_unit(reading.text, quantity, page.corpus.habits, page.brand):
             continue
         if quantity.kind == "measure":
-            yield from _measured(page, reading, words, k)
+            if (sure := trusted(quantity, page.spelled)) is not None:
+                yield from _measured(page, reading, words, k, sure)
         elif quantity.kind == "bare":
             yield from _counted(page, reading, words, k)
         else:
@@ -45,59 +49,93 @@ def find_numbers(page: Page, reading: FieldReading, words: Sequence[Word]) -> It
 
 
 def _measured(
-    page: Page, reading: FieldReading, words: Sequence[Word], place: int
+    page: Page, reading: FieldReading, words: Sequence[Word], place: int, quantity: Quantity
 ) -> Iterator[Candidate]:
-    quantity = words[place].quantity
-    assert quantity is not None
     if quantity.group is not None and quantity.axis in ("first", "second", "third", "fourth"):
         if quantity.axis == "first" and (candidate := _size(page, reading, quantity)):
             yield candidate
         return
     found = _target(page, reading, words, place, quantity)
+    nowhere = found is None or found.other
+    if nowhere and quantity.group is not None and (candidate := _size(page, reading, quantity)):
+        yield candidate
     if found is None:
-        if quantity.group is not None and (candidate := _size(page, reading, quantity)):
-            yield candidate
         return
-    measure, unit, confidence = found
-    value = amount_of(quantity, unit, measure.definition)
+    value = amount_of(quantity, found.unit, found.definition)
     if value is not None:
         yield Candidate(
-            measure.definition,
+            found.definition,
             value,
             reading.name,
             quantity.start,
             quantity.end,
-            confidence * _prose(reading, words[place]) - (0.1 if quantity.bound else 0),
+            found.confidence * _prose(reading, words[place]) - (0.1 if quantity.bound else 0),
             quantity.written_unit,
+            other=found.other,
         )
+
+
+class _Target(NamedTuple):
+    """The property that a quantity is of. ``other``: the text names this instead."""
+
+    definition: PropertyDef
+    unit: Unit
+    confidence: float
+    other: str = ""
 
 
 def _target(
     page: Page, reading: FieldReading, words: Sequence[Word], place: int, quantity: Quantity
-) -> tuple[Measure, Unit, float] | None:
+) -> _Target | None:
     """The property that a quantity is of: the one its words name, else the usual one of its unit,
-    else the only one of its dimension."""
+    else the only one of its dimension. What its words name must be what the property is of."""
     names = list(names_of(reading, words, place))
     first = reading_of(quantity.readings, page.context, page.corpus.usual)
     units = [first, *(u for n in quantity.readings if (u := registry().unit(n)) is not first)]
+    refused: _Target | None = None
     for unit in units:
         measures = page.plan.measures.get(unit.dimension, ())
-        sides = [(quantity.axis,)] if quantity.axis else []
-        for phrase in (*(n.phrase for n in names if n.relation == "key"), *sides):
-            for measure in measures:
-                if phrase in measure.names:
-                    return measure, unit, CERTAIN
-        for name in names:
-            for measure in measures:
-                if name.phrase in measure.names:
-                    return measure, unit, SURE
-        usual = tuple(unit.usual.split("_"))
+        said = attributes_of(names, unit.dimension, quantity.axis)
+        fitting = [m for m in measures if not said or any(is_of(m.names, a) for a in said)]
+        if found := _by_name(fitting, names, quantity, unit):
+            return found
+        # A reading whose attribute has no property is not saved by the next one's usual property.
+        if (said or refused is None) and (found := _by_unit(fitting, unit, names, bool(said))):
+            return found
+        if said and refused is None and (found := _by_unit(measures, unit, names, True)):
+            refused = found._replace(other=shown(said[0], names, quantity.axis))
+    return refused
+
+
+def _by_name(
+    measures: Sequence[Measure], names: Sequence[Name], quantity: Quantity, unit: Unit
+) -> _Target | None:
+    sides = [(quantity.axis,)] if quantity.axis else []
+    for phrase in (*(n.phrase for n in names if n.relation == "key"), *sides):
         for measure in measures:
-            if usual in measure.names:
-                return measure, unit, SURE
-        if len(measures) == 1:
-            return measures[0], unit, LIKELY
+            if phrase in measure.names:
+                return _Target(measure.definition, unit, CERTAIN)
+    for name in names:
+        for measure in measures:
+            if name.phrase in measure.names:
+                return _Target(measure.definition, unit, SURE)
     return None
+
+
+def _by_unit(
+    measures: Sequence[Measure], unit: Unit, names: Sequence[Name], said: bool
+) -> _Target | None:
+    """The usual property of a unit, else the only one, unless it would have to be named."""
+    usual = tuple(unit.usual.split("_"))
+    for measure in measures:
+        if usual in measure.names:
+            return _Target(measure.definition, unit, SURE)
+    if len(measures) != 1:
+        return None
+    (only,) = measures
+    if not said and (any(n.phrase in parts() for n in names) or not is_usual(only.names, unit)):
+        return None
+    return _Target(only.definition, unit, LIKELY)
 
 
 def amount_of(quantity: Quantity, unit: Unit, definition: PropertyDef) -> Value | None:

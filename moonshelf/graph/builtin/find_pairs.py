@@ -13,7 +13,8 @@ from moonshelf.graph.ontology import PropertyDef
 from moonshelf.graph.text import fold_value
 
 LONGEST_VALUE = 80
-_SEPARATORS = re.compile(r"\s*[,;/|]\s*")
+# Not within "8 1/2 x 11" or "1,500".
+_SEPARATORS = re.compile(r"\s*(?:[;|]|(?<!\d)[,/]|[,/](?!\d))\s*")
 _YES = frozenset({"yes", "true", "included", "available", "y"})
 _NO = frozenset({"no", "false", "none", "not available", "not included", "not supported"})
 _EMPTY = frozenset({"", "-", "n/a", "na", "none", "null", "no", "not available", "not applicable"})

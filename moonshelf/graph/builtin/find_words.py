@@ -14,7 +14,7 @@ from moonshelf.graph.builtin.candidate import (
     Candidate,
     Page,
 )
-from moonshelf.graph.builtin.codes import find_codes, find_standards
+from moonshelf.graph.builtin.codes import SHORTEST, find_codes, find_standards
 from moonshelf.graph.builtin.colors import find_colors, find_materials
 from moonshelf.graph.builtin.guards import guarded
 from moonshelf.graph.builtin.phrases import split
@@ -30,6 +30,8 @@ Spans = Sequence[tuple[int, int]]
 _DASH_GAPS = re.compile(r"\s*([-/])\s*")
 LONGEST_KIND = 4
 LONGEST_HEADED = 60
+# Letters and digits of the number that ends the name of a series.
+LONGEST_NUMBER = 6
 # Words between a denial and the feature that it denies: "no built-in Wi-Fi".
 DENIED_OVER = 2
 # A first word in capitals that is no abbreviation, and so many words behind it that are not.
@@ -231,7 +233,7 @@ def _kinds(
             continue
         first, last = match.first, match.last
         if is_series:
-            last = _series_ends(words, last, reading)
+            last = _series_ends(page, words, last, reading)
         found = _candidate(match.payload, reading, segment, words, first, last, LIKELY)
         if found is not None:
             yield found
@@ -249,18 +251,24 @@ def _coordinated(page: Page, reading: FieldReading, words: Sequence[Word]) -> Pr
     return page.plan.slots.get(last[0]) if last else None
 
 
-def _series_ends(words: Sequence[Word], last: int, reading: FieldReading) -> int:
-    """With the names behind it: "Vectra Elite", "Kiyora 5200FX"; up to two."""
+def _series_ends(page: Page, words: Sequence[Word], last: int, reading: FieldReading) -> int:
+    """With the names behind it: "Vectra Elite", "Kiyora 5200FX"; up to two, the number last.
+
+    What the product is ("AC") and what it has ("Wi-Fi") is no name, nor is a short code ("3S").
+    """
     end = last
-    while end < len(words) and end - last < 2:
+    while end < len(words) and end - last < 2 and not is_code_like(words[end - 1].word):
         word = words[end]
+        if word.word in page.types or page.plan.features.at(words, end, reading.text):
+            break
         raw = reading.text[word.start : word.end]
         close = reading.text[words[end - 1].end : word.start] == " "
         common = word.word in functions() or word.word in descriptors() or word.word in colors()
         alone = len(raw) == 1 and not (raw.isupper() and end + 1 == len(words))
         if alone or not close or common or word.quantity is not None or raw.islower():
             break
-        if is_code_like(word.word) and not (raw[0].isdigit() and len(raw) <= 6):
+        numbered = raw[0].isdigit() and SHORTEST <= len(raw) <= LONGEST_NUMBER
+        if is_code_like(word.word) and not numbered:
             break
         if word.word in stops() and word.word != "plus":
             break

@@ -1,28 +1,33 @@
 """Where words stand that are not said of the product itself: denied, of another, compared, extra.
 
 A span proves that words are there, not that they are meant of this product. Each zone is a stretch
-of one segment, from a guard word on; what is found inside is refused with the zone's name.
+of one clause before or behind a guard word; what is found inside is refused with the zone's name.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
+from moonshelf.graph.builtin.behind import behind
+from moonshelf.graph.builtin.denied import denied
 from moonshelf.graph.builtin.lexicon import alternatives, words
 from moonshelf.graph.builtin.segments import Segment
+from moonshelf.graph.builtin.wearer import wearer
 
-Guard = Literal["negation", "compatibility", "comparison", "bundle"]
-GUARDS: tuple[Guard, ...] = ("negation", "compatibility", "comparison", "bundle")
-# A denial reaches over so many words: "no built-in Wi-Fi", not the rest of the sentence.
-_DENIED_WORDS = 3
+Guard = Literal["negation", "compatibility", "comparison", "bundle", "option", "wearer"]
+"""``option``: neither yes nor no, as it costs extra, or as a denial may reach so far."""
+# "Does not need" before "does not".
+_FRONT: tuple[Guard, ...] = ("option", "negation", "compatibility", "comparison", "bundle")
 # Segments of a list that a "for" holds together.
 LONGEST_LIST = 12
-_WORD = re.compile(r"[^\W_]+")
+# "Not for children" speaks of nobody whom the product is for.
+_NOT = re.compile(r"(?:(?<![^\W_])(?:not|never)|n['’]t)\s+$", re.IGNORECASE)
+_NOT_BEFORE = 8
 # "Model No. 24H" numbers something; it denies nothing.
 _NUMBER_SIGN = re.compile(r"no\s?[.:]", re.IGNORECASE)
 
@@ -49,17 +54,12 @@ def zones(text: str, segments: Sequence[Segment]) -> tuple[Zone, ...]:
     found: list[Zone] = []
     for k, segment in enumerate(segments):
         for match in _pattern().finditer(text, segment.start, segment.end):
-            guard: Guard = next(g for g in GUARDS if match[g] is not None)
-            if guard == "negation" and _NUMBER_SIGN.match(text, match.start()):
-                continue
-            end = _end(text, match, guard, segments, k)
-            if guard == "compatibility" and _audience().match(text, match.end()):
-                continue
-            if end > match.end():
-                found.append(Zone(match.start(), match.end(), end, guard))
-        for match in _after().finditer(text, segment.start, segment.end):
-            start, end = match.span("what")
-            found.append(Zone(end, start, end, "negation", behind=True))
+            found.extend(_front(text, match, segments, k))
+        for start, end, option in behind(text, segments, k):
+            guard: Guard = "option" if option else "negation"
+            found.append(Zone(end, start, end, guard, behind=True))
+    for start, end in wearer(text, segments):
+        found.append(Zone(end, start, end, "wearer", behind=True))
     return tuple(_linked(found))
 
 
@@ -92,19 +92,39 @@ def _start(zone: Zone) -> int:
     return zone.start
 
 
-def _end(
-    text: str, match: re.Match[str], guard: Guard, segments: Sequence[Segment], place: int
-) -> int:
-    """A denial ends after a few words, any other zone with its segment; a list that goes on after
-    "for" ("for 1 Ton, 1.1 Ton") stays under it until brackets or lines change."""
+def _front(
+    text: str, match: re.Match[str], segments: Sequence[Segment], place: int
+) -> Iterator[Zone]:
+    """Zones of one guard word, which stands before what it guards."""
+    guard: Guard = next(g for g in _FRONT if match[g] is not None)
     segment = segments[place]
-    if guard == "negation":
-        reach = match.end()
-        for k, word in enumerate(_WORD.finditer(text, match.end(), segment.end)):
-            if k == _DENIED_WORDS or word[0].lower() in ("and", "but", "with", "or"):
-                break
-            reach = word.end()
-        return reach
+    if guard in ("negation", "option"):
+        if _affirms(text, match):
+            return
+        for start, end, sure in denied(text, match, segment):
+            yield Zone(match.start(), start, end, guard if sure else "option")
+        return
+    end = _end(text, guard, segments, place)
+    audience = guard == "compatibility" and _audience().match(text, match.end())
+    if end > match.end() and (not audience or _denied(text, match.start())):
+        yield Zone(match.start(), match.end(), end, guard)
+
+
+def _denied(text: str, place: int) -> bool:
+    """Whether a "not" stands right before: "not for children under 6 years"."""
+    return _NOT.search(text, max(0, place - _NOT_BEFORE), place) is not None
+
+
+def _affirms(text: str, match: re.Match[str]) -> bool:
+    """Whether a denial is none: "No. 5", "not only"."""
+    numbers = _NUMBER_SIGN.match(text, match.start())
+    return numbers is not None or _affirmed().match(text, match.end()) is not None
+
+
+def _end(text: str, guard: Guard, segments: Sequence[Segment], place: int) -> int:
+    """A zone ends with its segment; a list that goes on after "for" ("for 1 Ton, 1.1 Ton") stays
+    under it until brackets or lines change."""
+    segment = segments[place]
     if guard != "compatibility" or segment.kind != "part":
         return segment.end
     end = segment.end
@@ -120,20 +140,20 @@ def _end(
 
 @cache
 def _pattern() -> re.Pattern[str]:
-    parts = (rf"(?P<{g}>{alternatives(words('guards', g))})" for g in GUARDS)
+    plain = {g: alternatives(words("guards", g)) for g in _FRONT if g not in ("option", "negation")}
+    no = alternatives((*words("guards", "negation"), *words("front", "negation")))
+    wanted = alternatives(words("front", "wanted"))
+    maybe = alternatives(words("front", "option"))
+    plain["negation"] = rf"{no}|[^\W\d_]+n['’]t"
+    plain["option"] = rf"{maybe}|(?:{wanted})(?!\s+(?:[^\W\d_]+\s+)?\d)"
+    parts = (rf"(?P<{g}>{plain[g]})" for g in _FRONT)
     return re.compile(rf"(?<![^\W_])(?:{'|'.join(parts)})(?![^\W_])", re.IGNORECASE)
 
 
 @cache
-def _after() -> re.Pattern[str]:
-    """Denials that stand behind: "BPA-free", "batteries not included"."""
-    free, denied = (alternatives(words("guards", key)) for key in ("free", "behind"))
-    word = r"(?<![^\W_])[^\W_]+"
-    return re.compile(
-        rf"(?P<what>{word}(?=[\s-]+(?:{free})(?![^\W_]))"
-        rf"|{word}(?:[ -][^\W_]+)?(?=[\s-]+(?:{denied})(?![^\W_])))",
-        re.IGNORECASE,
-    )
+def _affirmed() -> re.Pattern[str]:
+    only = alternatives(words("front", "affirmed"))
+    return re.compile(rf"\s+(?:{only})(?![^\W_])", re.IGNORECASE)
 
 
 @cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from moonshelf.graph.builtin.brands import Brands, induce_brands
 from moonshelf.graph.builtin.codes import CodeHabits, code_units
@@ -21,6 +22,7 @@ from moonshelf.graph.builtin.naming import Names
 from moonshelf.graph.builtin.numbers import Sign
 from moonshelf.graph.builtin.phrases import Phrases
 from moonshelf.graph.builtin.reading import is_title, read_document, read_field
+from moonshelf.graph.builtin.spelled import KindOf
 from moonshelf.graph.builtin.survey import Survey, Tally, maker_of
 from moonshelf.graph.builtin.titles import Title, distinct, title_of
 from moonshelf.graph.builtin.types import Kind, class_defs, induce_kinds
@@ -95,9 +97,11 @@ def _surveyed(
 ) -> Survey:
     words = frozenset(w for kind in kinds for wording in kind.wordings for w in wording)
     survey = Survey(brands, kind_phrases(kinds), words, CodeHabits(units=units))
+    kind_of = KindOf(class_defs(kinds))
     for done, document in enumerate(documents, start=1):
         readings = read_document(document, mark, headings)
-        survey.add(readings, maker_of(readings, brands))
+        kind = partial(kind_of, readings, document.category)
+        survey.add(readings, maker_of(readings, brands), kind)
         progress(done, len(documents))
     return survey
 
@@ -133,6 +137,7 @@ def _knowledge(
     rows = list(general(survey, names, least))
     rows += measured(survey, wording.counts, names, least)
     found = worded(survey, wording, names, least)
+    usual = usual_readings(survey.measures)
     rows += found.properties
     return Knowledge(
         documents=survey.documents,
@@ -146,7 +151,8 @@ def _knowledge(
         code_tails=tuple(sorted(habits.tails)),
         code_heads=tuple(sorted(habits.heads)),
         code_units=tuple(sorted(habits.units)),
-        usual_readings=tuple(sorted(usual_readings(survey.measures).items())),
+        usual_readings=tuple(sorted(usual.items())),
+        spelled=tuple(survey.spelled.rows(usual, least)),
         headings=tuple(sorted(headings)),
         values=tuple(sorted(found.values.items())),
     )

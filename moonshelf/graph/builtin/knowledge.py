@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from decimal import Decimal
 from functools import cached_property
 
 from moonshelf.config import Config
 from moonshelf.graph.builtin.numbers import Sign
 from moonshelf.graph.ontology import ClassDef, PropertyDef
 
-VERSION = 2
+VERSION = 3
 """Of the rules: another one finds other facts in the same text."""
 
 
@@ -32,6 +33,7 @@ class Knowledge(Config):
         contexts: masked words behind the first word of a title that show it to be a brand.
         common_codes, code_tails, code_heads, code_units: see ``codes.CodeHabits``.
         usual_readings: (first reading of a written unit, what this corpus means by it).
+        spelled: (kind, unit, least and greatest amount) of units with a doubtful form.
         headings: folded lines that head others.
         values: (property, phrases of its open vocabulary).
     """
@@ -49,6 +51,7 @@ class Knowledge(Config):
     code_heads: tuple[str, ...] = ()
     code_units: tuple[tuple[str, str], ...] = ()
     usual_readings: tuple[tuple[str, str], ...] = ()
+    spelled: tuple[tuple[str, str, Decimal, Decimal], ...] = ()
     headings: tuple[str, ...] = ()
     values: tuple[tuple[str, tuple[str, ...]], ...] = ()
 

@@ -1,4 +1,4 @@
-"""General words of e-commerce, read once from ``lexicon.toml``; data, not code."""
+"""General words of shops, read once from ``lexicon.toml`` and ``guards.toml``; data, not code."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from typing import Any
 
 @cache
 def lexicon() -> Mapping[str, Any]:
-    """The tables of ``lexicon.toml``. Nobody changes them, so sharing them is safe."""
-    text = files("moonshelf.graph.builtin").joinpath("lexicon.toml").read_text(encoding="utf-8")
-    return MappingProxyType(tomllib.loads(text))
+    """The tables of both files. Nobody changes them, so sharing them is safe."""
+    folder = files("moonshelf.graph.builtin")
+    tables: dict[str, Any] = {}
+    for name in ("lexicon.toml", "guards.toml"):
+        tables |= tomllib.loads(folder.joinpath(name).read_text(encoding="utf-8"))
+    return MappingProxyType(tables)
 
 
 def words(table: str, key: str) -> tuple[str, ...]:

@@ -5,27 +5,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+from moonshelf.graph.builtin.chains import own_runs
 from moonshelf.graph.builtin.lexicon import words as lexicon_words
-from moonshelf.graph.builtin.phrases import key_words, split
+from moonshelf.graph.builtin.phrases import Phrase, key_words, split
 from moonshelf.graph.builtin.reading import FieldReading, Word
-from moonshelf.graph.builtin.titles import stops
 from moonshelf.graph.units.registry import Unit, registry
 
-Phrase = tuple[str, ...]
 Relation = Literal["key", "side", "after", "before"]
-# What may stand between a number and its noun.
-_AFTER_GAP = re.compile(r"\.?[^\S\r\n]{0,2}[-–(]?[^\S\r\n]?")
-_BEFORE_GAP = re.compile(
-    r"[^\S\r\n]{0,2}(?:[:=(–-]|of|is|:\s*up to|up to)?[^\S\r\n]{0,2}", re.IGNORECASE
-)
-_LINKS = ("of", "is", "up", "to", "upto", "approx", "about", "around")
 _NOUN_WORDS = 3
 NEARLY_ALL = 0.9
 NOTHING_USUAL: Mapping[str, str] = MappingProxyType({})
@@ -55,35 +47,13 @@ def names_of(reading: FieldReading, words: Sequence[Word], place: int) -> Iterat
             yield Name("key", key[-size:])
     if here.quantity is not None and here.quantity.axis and here.quantity.group is None:
         yield Name("side", (here.quantity.axis,))
-    after = _run(words, place, 1, reading.text)
-    before = _run(words, place, -1, reading.text)
+    after, before = own_runs(words, place, reading.text)
     for size in (2, 1):
         if len(after) >= size:
             yield Name("after", after[:size])
     for size in (2, 1):
         if len(before) >= size:
             yield Name("before", before[-size:])
-
-
-def _run(words: Sequence[Word], place: int, step: int, text: str) -> Phrase:
-    """Up to two plain words beside ``words[place]``."""
-    found: list[str] = []
-    k = place + step
-    last = words[place]
-    while 0 <= k < len(words) and len(found) < 2:
-        word = words[k]
-        first, second = (last, word) if step > 0 else (word, last)
-        gap = _AFTER_GAP if step > 0 else _BEFORE_GAP
-        if word.quantity is not None or not gap.fullmatch(text, first.end, second.start):
-            break
-        if step < 0 and not found and word.word in _LINKS:
-            last, k = word, k + step
-            continue
-        if word.word in stops():
-            break
-        found.append(word.word)
-        last, k = word, k + step
-    return tuple(found if step > 0 else found[::-1])
 
 
 def reading_of(

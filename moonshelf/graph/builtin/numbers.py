@@ -51,6 +51,16 @@ _GROUPED_BEHIND = re.compile(r"\s?(?:[-‐‑–—~]|to)\s?\d{1,3} 0\d\d(?!\d)"
 _GROUPED_BEFORE = re.compile(r"(?<!\d)\d{1,3} 0\d\d\s?(?:[-‐‑–—~]|to)\s?$")
 _BEGINS = re.compile(r"(?:^|[:=(\[,;|\n])\s?$")
 _LOOK_BACK = 24
+# Letters and digits that a dash joins to the number behind them, and what they may be the end of:
+# "12,000-8,000" and "18 000-12 000" have no codes.
+_JOINED = re.compile(r"(?<![^\W_])([^\W_]*\d[^\W_]*)[-‐‑]$")
+_DECIMALS = re.compile(r"\d[.,٫٬]$")
+_THOUSANDS = re.compile(rf"\d[{_SPACES} ]$")
+_ONE_LETTER = re.compile(r"[^\W\d_](?![^\W_])")
+# "001" counts nothing; so many digits are a number of goods where the one behind them is smaller.
+_PADDED = re.compile(r"0\d\d")
+_LONG_NUMBER, _CODE_DIGITS = 5, 3
+_ZEROS_FIRST = re.compile(r"0\d{2,}(?![.,٫٬]?\d)")
 # "2 500 ml" may be two of them.
 _PACKED = {"volume", "mass"}
 WORDS = {
@@ -129,6 +139,35 @@ def code_end(match: re.Match[str]) -> int:
     """Where reading goes on if the match of ``NUMERAL`` begins within a word ("S21 128 GB")."""
     parted = match["groups"] and not _ZERO_LED.search(match["groups"])
     return match.end("plain") if parted else match.end()
+
+
+def ends_code(match: re.Match[str]) -> bool:
+    """Whether a match of ``NUMERAL`` is the end of a code that a dash joins it to.
+
+    "365063-001 HP", "00125-50 V", "12345-50 V" (what counts down is no range) and, with one letter
+    behind, "SB174Y37-1L"; but "16-30 °C", "DDR4-3200 MHz" and "PAR38-18W" are numbers.
+    """
+    text, start, tail = match.string, match.start(), match["plain"]
+    head = _JOINED.search(text, max(0, start - _LOOK_BACK), start)
+    if head is None or tail is None:
+        return False
+    left, before = head[1], head.start(1)
+    if _DECIMALS.search(text, max(0, before - 2), before):
+        return False
+    if len(left) == _CODE_DIGITS and _THOUSANDS.search(text, max(0, before - 2), before):
+        return False
+    if not left.isdecimal():
+        digits = sum(c.isdecimal() for c in left)
+        return digits >= _CODE_DIGITS and _ONE_LETTER.match(text, match.end("plain")) is not None
+    if _PADDED.match(left) or _PADDED.match(tail):
+        return True
+    number = read(tail)
+    return len(left) >= _LONG_NUMBER and number is not None and number < int(left)
+
+
+def is_padded(match: re.Match[str]) -> bool:
+    """Whether a match of ``NUMERAL`` begins with zeros that no amount has: "001 HP"."""
+    return _ZEROS_FIRST.match(match.string, match.start()) is not None
 
 
 def _is_one(match: re.Match[str], mark: Mark | None) -> bool:

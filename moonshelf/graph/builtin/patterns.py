@@ -43,7 +43,7 @@ def patterns() -> Patterns:
         year_before=_compiled(rf"\b(?:{alternatives(words('years', 'before'))})[\s:(-]{{0,3}}$"),
         bound=_compiled(rf"(?<![^\W_])(?:(?P<most>{most})|(?P<least>{least}))[\s.:]{{0,3}}$"),
         unit_before=_compiled(
-            rf"(?<![^\W_])({alternatives(units)})(?:\s(?:rating|value|of|is))?{gap}"
+            rf"(?<![^\W_])({alternatives(units)})(?:\s(?:rating|value|of|is)){{0,2}}{gap}"
         ),
         money_before=_compiled(rf"(?:(?<![^\W_])(?:{currencies})|[₹$€£¥])[\s.]{{0,2}}$"),
         money_after=_compiled(rf"\s?(?:{alternatives(words('money', 'after'))})(?![^\W_])"),

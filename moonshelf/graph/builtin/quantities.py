@@ -13,11 +13,20 @@ from decimal import Decimal
 
 from moonshelf.graph.builtin.lexicon import words
 from moonshelf.graph.builtin.marks import decimal_mark
-from moonshelf.graph.builtin.numbers import NUMERAL, Mark, code_end, number_of, readings
+from moonshelf.graph.builtin.numbers import (
+    NUMERAL,
+    Mark,
+    code_end,
+    ends_code,
+    is_padded,
+    number_of,
+    readings,
+)
 from moonshelf.graph.builtin.patterns import patterns
 from moonshelf.graph.builtin.quantity import Quantity, quantity_of
 from moonshelf.graph.builtin.sizes import labelled_size, size_at
 from moonshelf.graph.builtin.terms import Term, term_at, with_axis
+from moonshelf.graph.builtin.unit_first import unit_first
 from moonshelf.graph.units.convert import convert
 from moonshelf.graph.units.registry import registry
 
@@ -44,7 +53,6 @@ _MODES = re.compile(rf"{_BLANK}?-?{_BLANK}?in{_BLANK}?-?{_BLANK}?(?:1|one)\b", r
 _CODE = re.compile(r"[^\W_]+")
 # "2023 Mo...": the word that would say what it is was cut short.
 _CUT_WORD = re.compile(r"[\s-]([A-Za-z]+)(?:\.{2,}|…)")
-_UNIT_COLON = re.compile(r"(?<![^\W_])([^\W\d_]{2,12})\s?[:=]\s?$")
 _LOOK_BACK = 24
 _SIGNED = {"temperature", "level", "sound_level"}
 
@@ -96,6 +104,9 @@ def _scan(text: str, mark: Mark | None) -> Iterator[Quantity]:
     while match := NUMERAL.search(text, place):
         start = match.start()
         before = text[start - 1] if start else " "
+        if ends_code(match):
+            place = _word_end(text, code_end(match))
+            continue
         if (before.isalnum() or before == "_") and not match["alone"]:
             if (labelled := labelled_size(text, start, mark)) is None:
                 place = _word_end(text, code_end(match))
@@ -113,7 +124,7 @@ def _read(
     """Quantities that begin with this number, and where to go on. ``done``: the last one ends."""
     number = number_of(match, mark)
     rest = number.start > 1 and _REST.match(text, number.start - 2)
-    if rest or number.value is None:
+    if rest or number.value is None or is_padded(match):
         return [], _word_end(text, number.end)
     start, end, value = number.start, number.end, number.value
     led = _word_before(text, start)
@@ -128,8 +139,11 @@ def _read(
     ends = _ends(text, term, mark)
     if ends is not None and ends.undecided:
         return [], ends.last.end
+    asked = unit_first(text, term, done) if led else None
+    if asked is not None and not asked.readings:
+        return [], term.end
     found = (
-        (_unit_first(text, term, done) if led else [])
+        ([asked] if asked else [])
         or size_at(text, term, mark)
         or _range(text, term, ends, mark)
         or _single(text, term, mark)
@@ -187,22 +201,6 @@ def _single(text: str, term: Term, mark: Mark | None) -> list[Quantity]:
     if off and set(off.dimensions()) & set(term.dimensions()):
         return [replace(quantity_of(term), end=off.end, tolerance=off.number)]
     return [quantity_of(with_axis(text, term))]
-
-
-def _unit_first(text: str, term: Term, done: int) -> list[Quantity]:
-    """A unit or rating that stands before its number: "EER 12.5", "Ton: 1.5"."""
-    if term.readings and not any(u.before for u in term.readings):
-        return []
-    back = max(done, term.start - _LOOK_BACK)
-    found = patterns().unit_before.search(text, back, term.start)
-    if found is None and not term.readings:
-        found = _UNIT_COLON.search(text, back, term.start)
-    unit = registry().find(found[1]) if found else None
-    if found is None or unit is None:
-        return []
-    names = tuple(u.name for u in registry().readings(found[1]))
-    start, end = found.start(), term.digits_end
-    return [Quantity(start, end, term.number, None, unit.name, found[1], names)]
 
 
 def _range(text: str, term: Term, ends: _Ends | None, mark: Mark | None) -> list[Quantity]:

@@ -144,6 +144,8 @@ def _words(text: str, found: Sequence[Segment], numbers: Sequence[Quantity]) -> 
     for quantity in numbers:
         yield from _plain(text, place, quantity.start, found, starts)
         k = _segment(quantity.start, found, starts)
+        # "EER: 12.5": the unit is the key, its number the value.
+        k = _segment(quantity.end - 1, found, starts) if k < 0 else k
         yield Word(mask(quantity), quantity.start, quantity.end, k, quantity)
         place = max(place, quantity.end)
     yield from _plain(text, place, len(text), found, starts)

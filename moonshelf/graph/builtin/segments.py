@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from moonshelf.graph.builtin.sentences import sentences, without_stop
+
 Kind = Literal["part", "line", "sentence", "value", "heading"]
 LONGEST_TITLE = 300
 _MARKUP = r"<[^<>\n]{0,200}>"
@@ -22,8 +24,6 @@ _TITLE_MARKS = re.compile(
     r"|\s[-–—+/]+\s|(?<=[^\W\d_])[-–]\s|\s?:\s(?!\s?\d)|\s\+|(?<=[a-z]{3})/(?=[A-Z][a-z]{2})"
 )
 _LINE_MARKS = re.compile(rf"[\n\r]+|{_MARKUP}|[•●▪►✓✔·]|(?<=\s)\*(?=\s)")
-# No end: "lbs. x 3", "No. 5", "in. wide".
-_SENTENCE_ENDS = re.compile(r"(?:(?<=[^\W\d_]{3})|(?<=[\d)\]\"”%]))[.!?]+\s+(?![a-z\d×\s])|[;]\s+")
 _LONGEST_KEY = 40
 _KEY = re.compile(
     rf"(?:^|(?<=[;,|.])\s*)(?P<key>[^\W\d_](?:[^\W_]|[ /()&'’.-]){{1,{_LONGEST_KEY}}}?)"
@@ -31,6 +31,8 @@ _KEY = re.compile(
 )
 _PAIRED = re.compile(r"[:：\t]|\s[-–=]>?\s\d")
 _WEB = re.compile(r"https?$", re.IGNORECASE)
+_SEMICOLON = re.compile(r";\s+")
+_DIGIT = re.compile(r"\d")
 _CUT = re.compile(r"\s*(?:\.{2,}|…)\s*$")
 _LONGEST_LINE = 80
 
@@ -95,29 +97,46 @@ def _lines(text: str) -> Iterator[Segment]:
 
 
 def _line(text: str, start: int, end: int) -> Iterator[Segment]:
-    """Pairs of a line, and sentences before the first."""
-    line, keys = text[start:end], []
-    if _PAIRED.search(line):
-        keys = [m for m in _KEY.finditer(line) if not _WEB.search(m["key"])]
+    """The sentences of a line; a value ends with the sentence of its key."""
+    found = list(sentences(text, start, end))
+    alone = len(found) == 1 and not _SEMICOLON.search(text, start, end)
+    kind: Kind = "line" if alone and end - start <= _LONGEST_LINE else "sentence"
+    for begin, stop in found:
+        yield from _sentence(text, begin, stop, kind)
+
+
+def _sentence(text: str, start: int, end: int, kind: Kind) -> Iterator[Segment]:
+    """Pairs of a sentence, and what stands before the first."""
+    sentence, keys = text[start:end], []
+    if _PAIRED.search(sentence):
+        keys = [m for m in _KEY.finditer(sentence) if not _WEB.search(m["key"])]
     if not keys:
-        yield from _sentences(text, start, end)
+        yield from _clauses(text, start, end, kind)
         return
-    yield from _sentences(text, start, start + keys[0].start())
+    yield from _clauses(text, start, start + keys[0].start(), kind)
     for k, found in enumerate(keys):
-        stop = keys[k + 1].start() if k + 1 < len(keys) else end - start
+        begin = start + found.end()
+        stop = start + keys[k + 1].start() if k + 1 < len(keys) else end
         key = (start + found.start("key"), start + found.end("key"))
-        yield from _trimmed(text, start + found.end(), start + stop, "value", False, key)
+        whole = without_stop(text, begin, stop)
+        last = _value_ends(text, begin, whole)
+        yield from _trimmed(text, begin, last, "value", False, key)
+        if last < whole:
+            yield from _clauses(text, last, stop, kind)
 
 
-def _sentences(text: str, start: int, end: int) -> Iterator[Segment]:
-    if end - start <= _LONGEST_LINE and not _SENTENCE_ENDS.search(text, start, end):
-        yield from _trimmed(text, start, end, "line", False)
-        return
+def _value_ends(text: str, start: int, end: int) -> int:
+    """A list of words is one value ("metal; wood"); a number behind a semicolon is of its own."""
+    mark = _SEMICOLON.search(text, start, end)
+    return mark.start() if mark and _DIGIT.search(text, mark.end(), end) else end
+
+
+def _clauses(text: str, start: int, end: int, kind: Kind) -> Iterator[Segment]:
     begin = start
-    for mark in _SENTENCE_ENDS.finditer(text, start, end):
-        yield from _trimmed(text, begin, mark.start(), "sentence", False)
+    for mark in _SEMICOLON.finditer(text, start, end):
+        yield from _trimmed(text, begin, mark.start(), kind, False)
         begin = mark.end()
-    yield from _trimmed(text, begin, end, "sentence", False)
+    yield from _trimmed(text, begin, end, kind, False)
 
 
 def _trimmed(

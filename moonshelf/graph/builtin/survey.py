@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -26,6 +26,8 @@ from moonshelf.graph.builtin.guards import guarded
 from moonshelf.graph.builtin.measures import Name, names_of, reading_of, words_and_pairs
 from moonshelf.graph.builtin.phrases import Phrases, key_words
 from moonshelf.graph.builtin.reading import FieldReading, Word
+from moonshelf.graph.builtin.spelled import Spelled, has_doubtful, is_doubtful
+from moonshelf.graph.builtin.terms import SIDES
 from moonshelf.graph.builtin.titles import is_code_like, is_glued_letter, prepositions, stops
 from moonshelf.graph.text import fold_value
 
@@ -119,23 +121,26 @@ class Survey:
     heads: defaultdict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     plain_case: set[str] = field(default_factory=set)
     """Words that stand somewhere in another case than all capitals."""
+    spelled: Spelled = field(default_factory=Spelled)
 
     @cached_property
     def brand_words(self) -> frozenset[str]:
         return frozenset(w for name in self.brands.names.values() for w in name.split())
 
-    def add(self, readings: Sequence[FieldReading], brand: str | None) -> None:
-        """Counts one document."""
+    def add(
+        self, readings: Sequence[FieldReading], brand: str | None, kind: Callable[[], str]
+    ) -> None:
+        """Counts one document; ``kind`` tells its kind, where that is needed."""
         self.documents += 1
         self.branded += brand is not None
-        _Counting(self, brand).document(readings)
+        _Counting(self, brand, kind).document(readings)
 
 
 class _Counting:
     """One document on its way into the survey: each thing counts once."""
 
-    def __init__(self, survey: Survey, brand: str | None) -> None:
-        self.survey, self.brand = survey, brand
+    def __init__(self, survey: Survey, brand: str | None, kind: Callable[[], str]) -> None:
+        self.survey, self.brand, self.kind = survey, brand, kind
         self.seen: set[object] = set()
 
     def first(self, *what: object) -> bool:
@@ -224,8 +229,17 @@ class _Counting:
                 continue
             if quantity.group is not None and quantity.kind == "measure":
                 survey.kinds["size"] += self.first("kind", "size")
+                if quantity.axis in SIDES:
+                    name = Name("side", (quantity.axis,))
+                    unit = reading_of(quantity.readings, context).name
+                    survey.named[unit, name] += self.first("named", unit, name)
             elif quantity.kind == "measure":
-                unit = reading_of(quantity.readings, context).name
+                known = reading_of(quantity.readings, context)
+                unit = known.name
+                if is_doubtful(quantity, known):
+                    continue
+                if has_doubtful(quantity) and self.first("spelled", unit):
+                    survey.spelled.add(self.kind(), unit, quantity.low)
                 survey.measures[unit] += self.first("unit", unit)
                 for name in names_of(reading, words, k):
                     survey.named[unit, name] += self.first("named", unit, name)

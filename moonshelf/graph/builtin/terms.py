@@ -11,19 +11,25 @@ from moonshelf.graph.builtin.written_units import unit_at
 from moonshelf.graph.units.registry import Unit
 
 AXES = {
-    "l": "length", "w": "width", "h": "height", "d": "depth",
+    "l": "length", "w": "width", "h": "height", "d": "depth", "t": "thickness",
     "length": "length", "long": "length", "width": "width", "wide": "width",
     "height": "height", "high": "height", "tall": "height", "depth": "depth", "deep": "depth",
     "dia": "diameter", "diameter": "diameter", "thick": "thickness", "thickness": "thickness",
 }  # fmt: skip
-_WORDS = "length|width|height|depth|long|wide|high|tall|deep|diameter|dia|thickness|thick"
+SIDES = frozenset(AXES.values())
+# "Depth 31 cm. Height 81 cm": a noun right before a number may be the side of that one.
+_WORDS = (
+    r"(?:length|width|height|depth|diameter|thickness)\b(?![^\S\r\n]?[:=]?[^\S\r\n]?\d)"
+    r"|(?:long|wide|high|tall|deep|dia|thick)\b"
+)
 LINK = re.compile(r"[^\S\r\n]{0,2}\.?[^\S\r\n]{0,2}(?:[xX×*✕]|\bby\b)[^\S\r\n]{0,2}(?=[\d.½⅓⅔¼¾])"
                   r"|[^\S\r\n]{0,2}[xX×*✕][^\S\r\n]{0,2}(?=[LWHDlwhd][^\S\r\n]?\d)")  # fmt: skip
 # "35.5W x 28D": the letter names a side where another side follows.
 _SIDE = re.compile(r"[^\S\r\n]?([LWHDlwhd])(?![^\W_])")
 _SIDE_FIRST = re.compile(r"([LWHDlwhd])[^\S\r\n]?(?=\d)")
 _AXIS = re.compile(
-    rf"\.?[^\S\r\n]{{0,2}}(?:-?(?:({_WORDS})\b|([LWHD])(?![^\W_]))|\(({_WORDS}|[LWHD])\))",
+    rf"\.?[^\S\r\n]{{0,2}}(?:-?(?:({_WORDS})|([LWHDT])(?![^\W_]|-[^\W\d_]))"
+    rf"|\(({_WORDS}|[LWHDT])\))",
     re.IGNORECASE,
 )
 

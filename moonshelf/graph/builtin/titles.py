@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise, takewhile
 
 from moonshelf.graph.builtin.guards import guarded
 from moonshelf.graph.builtin.lexicon import words
@@ -13,6 +14,7 @@ from moonshelf.graph.builtin.quantity import Quantity
 from moonshelf.graph.builtin.reading import FieldReading, Word
 
 OPENING = 4
+_DASHES = ("-", "‐", "‑")
 # A phrase that ends so many titles, word for word, says nothing of any of them.
 BOILERPLATE, BOILERPLATE_SHARE = 10, 0.01
 
@@ -29,6 +31,7 @@ class Title:
         all: every word.
         words: every word, in order: equal for titles that say the same of another amount.
         glued: units of quantities like 183V, which may be codes.
+        joined: words of the opening that dashes join: two of "Coca-Cola Zero".
     """
 
     opening: tuple[str, ...]
@@ -38,6 +41,7 @@ class Title:
     all: frozenset[str]
     words: tuple[str, ...]
     glued: tuple[str, ...] = ()
+    joined: int = 1
 
 
 def title_of(reading: FieldReading) -> Title:
@@ -62,7 +66,14 @@ def title_of(reading: FieldReading) -> Title:
             for w in reading.words
             if w.quantity is not None and is_glued_letter(reading.text, w.quantity)
         ),
+        joined=_joined_words(reading.text, first),
     )
+
+
+def _joined_words(text: str, found: Sequence[Word]) -> int:
+    """How many words from the first on have a dash between them."""
+    gaps = (text[a.end : b.start] for a, b in pairwise(found))
+    return 1 + sum(1 for _ in takewhile(lambda gap: gap in _DASHES, gaps))
 
 
 def distinct(titles: Iterable[Title]) -> list[Title]:
@@ -88,7 +99,7 @@ def chain(reading: FieldReading) -> Iterator[tuple[Word, ...]]:
             if word.end >= reading.whole or (kept and word.word in prepositions()):
                 break
             zone = guarded(reading.zones, word.start, word.end)
-            if zone is not None and zone.guard != "negation":
+            if zone is not None and zone.guard != "negation" and not zone.behind:
                 break
             kept.append(word)
         if kept:
@@ -121,6 +132,12 @@ def stops() -> frozenset[str]:
 def colors() -> frozenset[str]:
     """Single words that name or shade a color."""
     return _joined((words("colors", "names"), words("colors", "finishes"), ("colour", "color")))
+
+
+@cache
+def audience() -> frozenset[str]:
+    """Words for whom a product is."""
+    return _joined((words("descriptors", "audience"),))
 
 
 @cache

@@ -8,12 +8,15 @@ neighbors meet.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
 from moonshelf.graph.builtin.colors import is_color, is_material
 from moonshelf.graph.builtin.lexicon import words
+from moonshelf.graph.builtin.measures import attributes
+from moonshelf.graph.builtin.naming import key_names
+from moonshelf.graph.builtin.phrases import split
 from moonshelf.graph.builtin.survey import Survey, Tally
 from moonshelf.graph.builtin.titles import descriptors, is_code_like, stops
 
@@ -31,6 +34,8 @@ KINDS, BARE_HEAD = 3, 0.3
 NAMED = 0.4
 # A single word that never stands alone is a feature only if it is common.
 COMMON, VERY_COMMON = 0.03, 0.1
+# So many documents say it under a key, for each that says it alone.
+KEYED = 0.5
 NUMBER_WORDS = frozenset({"dual", "double", "twin", "triple", "single", "two", "three", "four"})
 
 
@@ -49,17 +54,20 @@ class Wording:
 def wording_of(survey: Survey, least: int) -> Wording:
     """What the items of a corpus say; phrases in fewer than ``least`` documents do not count."""
     phrases = _phrases(survey)
+    valued = _valued(phrases, survey)
     found = Wording()
     found.counts = _counts(phrases, least)
-    found.slots = _slots(phrases, least)
+    found.slots = _slots(phrases, valued, least)
     taken = {(*m, h) for h, kinds in found.slots.items() for m in kinds}
     taken |= {(h,) for h in found.slots}
     for phrase, tally in sorted(phrases.items(), key=lambda pair: (-pair[1].documents, pair[0])):
         if phrase in taken or tally.documents < 2 or not _is_wording(phrase):
             continue
+        if phrase[-1] in valued or _is_key(phrase, survey, least):
+            continue
         if _is_series(phrase, tally, survey):
             if tally.beside_name >= NAMED * tally.documents or _stands_alone(tally):
-                found.series[phrase] = tally
+                _add(found.series.setdefault(_named(phrase), Tally()), tally, whole=True)
         elif phrase[-1] in found.slots or _is_name(tally, survey):
             continue  # a kind that is too rare to be known; a shop or a maker
         elif tally.documents >= least and _stands(phrase, tally, survey):
@@ -170,8 +178,32 @@ def _counts(phrases: Mapping[Phrase, Tally], least: int) -> dict[Phrase, int]:
     return kept
 
 
-def _slots(phrases: Mapping[Phrase, Tally], least: int) -> dict[str, dict[Phrase, int]]:
-    """Heads with kinds: "hd filter", "dust filter", "pm # filter"."""
+def _valued(phrases: Mapping[Phrase, Tally], survey: Survey) -> frozenset[str]:
+    """Last words of phrases that elsewhere are values of a key: where some write "Wash care" above
+    "Machine wash cold", the line is no feature for those who leave the heading out."""
+    keyed: Counter[Phrase] = Counter()
+    for values in survey.values.values():
+        for value, documents in values.items():
+            keyed[split(value)] += documents
+    alone, told = Counter[str](), Counter[str]()
+    for phrase, tally in phrases.items():
+        alone[phrase[-1]] += tally.documents
+        told[phrase[-1]] += keyed[phrase]
+    return frozenset(word for word in told if told[word] >= max(ALONE, KEYED * alone[word]))
+
+
+def _is_key(phrase: Phrase, survey: Survey, least: int) -> bool:
+    """Whether it is what keys are called, and so names a property and is none that is or is not:
+    "fabric", "length"."""
+    said = survey.keys[phrase].documents if phrase in survey.keys else 0
+    return said >= least or phrase in key_names() or phrase in attributes()
+
+
+def _slots(
+    phrases: Mapping[Phrase, Tally], valued: Collection[str], least: int
+) -> dict[str, dict[Phrase, int]]:
+    """Heads with kinds: "hd filter", "dust filter", "pm # filter". A material is no such head
+    ("synthetic leather"), nor is the end of what keys have as values ("machine wash cold")."""
     kinds: dict[str, dict[Phrase, int]] = defaultdict(dict)
     makers: dict[str, set[str]] = defaultdict(set)
     total: Counter[str] = Counter()
@@ -187,7 +219,8 @@ def _slots(phrases: Mapping[Phrase, Tally], least: int) -> dict[str, dict[Phrase
         bare = phrases[(head,)].documents if (head,) in phrases else 0
         enough = len(before) >= KINDS and sum(before.values()) >= 2 * least
         various = len(makers[head]) > 1 or not any(t.brands for t in phrases.values())
-        if enough and various and bare <= BARE_HEAD * total[head]:
+        noun = head not in valued and not is_material((head,))
+        if noun and enough and various and bare <= BARE_HEAD * total[head]:
             found[head] = before
     return found
 
@@ -216,6 +249,11 @@ def _is_series(phrase: Phrase, tally: Tally, survey: Survey) -> bool:
     coded = any(w in survey.tails or w in survey.heads or is_code_like(w) for w in phrase)
     coded = coded or all(w in suffixes() for w in phrase)
     return _one_maker(tally, survey) and not coded and not any(w in functions() for w in phrase)
+
+
+def _named(phrase: Phrase) -> Phrase:
+    """The name of a series without the "new" before it."""
+    return phrase[1:] if len(phrase) > 1 and phrase[0] in prefixes() else phrase
 
 
 def _is_name(tally: Tally, survey: Survey) -> bool:
@@ -254,6 +292,11 @@ def functions() -> frozenset[str]:
 @cache
 def suffixes() -> frozenset[str]:
     return frozenset(words("series", "suffixes"))
+
+
+@cache
+def prefixes() -> frozenset[str]:
+    return frozenset(words("series", "prefixes"))
 
 
 @cache

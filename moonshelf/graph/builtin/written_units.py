@@ -16,6 +16,8 @@ GAP = re.compile(r"\.[^\S\r\n]?(?=[^\W\d_]{2})|[^\S\r\n]{0,2}[-‐‑–]?[^\S\r
 # A form that ends in a letter ends a word, or is linked to the next dimension: 20cmx30cm.
 _WORD_ENDS = r"(?:(?![^\W_])|(?=[xX×][\s\d.]))"
 _POSSESSIVE = re.compile(r"['’′]s(?![^\W_])")
+# "1938 T-shirt", "7 T.J.", "6 W-shaped": a letter set apart from the number begins a word.
+_INITIAL = re.compile(r"[-.'’][^\W\d_]+(?![^\W_])")
 _MARKS = frozenset("\"″”'′’＂")
 # "5 in 1", "24 in stock", "10 in white": after a bare "in" only these make it inches.
 _INCHES = re.compile(
@@ -52,6 +54,8 @@ def unit_at(text: str, place: int, number: Decimal, fraction: bool = False) -> W
     glued, written = start == place, found[0]
     if written[0] in _MARKS and (not glued or _POSSESSIVE.match(text, start)):
         # Inch and foot marks stand at the number itself; elsewhere they are quotes, or the 90's.
+        return None
+    if len(written) == 1 and not glued and _INITIAL.match(text, found.end()):
         return None
     if written.lower() == "in" and not (fraction or glued or _INCHES.match(text, found.end())):
         return None

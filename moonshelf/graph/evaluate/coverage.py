@@ -8,22 +8,27 @@ behind it, a written unit of the registry) counts mentions a second time without
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cache
 
 from pydantic import Field
 
 from moonshelf.config import Config
 from moonshelf.graph.builtin.guards import guarded
+from moonshelf.graph.builtin.quantity import Quantity
 from moonshelf.graph.builtin.reading import FieldReading, read_document
 from moonshelf.graph.records import Amount, Document, Extraction, Range, TextEvidence
 from moonshelf.graph.units.registry import registry
 
+_Said = tuple[str, Decimal, Decimal | None]
+"""Unit, amount, end of a range."""
+
 
 class Reached(Config):
-    """``reached`` of ``mentions`` overlap the words of a fact; a number with a unit must overlap
-    a fact that holds an amount, for a model code that reads like one is none."""
+    """``reached`` of ``mentions`` became a fact: they overlap its words. A number with a unit must
+    overlap a fact that holds an amount, for a model code that reads like one is none."""
 
     mentions: int = 0
     reached: int = 0
@@ -34,7 +39,11 @@ class TextCoverage(Config):
     """Over all documents; ``missed`` are examples for a person, not for a published file."""
 
     units: Reached
-    """Numbers with a unit, as the lexer sees them; those under a guard or cut short left out."""
+    """Numbers with a unit, as the lexer sees them; those under a guard or cut short left out. One
+    that says again what another one of its document says is reached with it ("1.5 Ton ... 1.5T"):
+    a fact stands on its first words only."""
+    units_by_own_words: Reached
+    """The same where each mention must itself overlap the words of a fact."""
     units_by_any_fact: Reached
     """The same mentions where any fact will do: also a model code (183V) or a feature (52 °C)."""
     guarded: int
@@ -61,13 +70,15 @@ def text_coverage(
     """
     tally, missed = _Tally(), []
     for document in documents:
-        places = _places(found.get(document.id))
-        for reading in read_document(document):
-            for raw in _count(reading, places.get(reading.name, _Places()), tally):
-                if len(missed) < examples:
-                    missed.append(f"{document.id}: {raw}")
+        places, readings = _places(found.get(document.id)), read_document(document)
+        for reading in readings:
+            _count(reading, places.get(reading.name, _Places()), tally)
+        for raw in _count_amounts(readings, places, tally):
+            if len(missed) < examples:
+                missed.append(f"{document.id}: {raw}")
     return TextCoverage(
         units=tally.reached("units"),
+        units_by_own_words=tally.reached("own"),
         units_by_any_fact=tally.reached("any"),
         guarded=tally.counts.get("guarded", [0, 0])[0],
         plain_units=tally.reached("plain"),
@@ -101,25 +112,12 @@ class _Tally:
         return Reached(mentions=mentions, reached=reached, share=share)
 
 
-def _count(reading: FieldReading, places: _Places, tally: _Tally) -> Iterable[str]:
-    """Counts one field; yields the words of each unreached number with a unit."""
+def _count(reading: FieldReading, places: _Places, tally: _Tally) -> None:
+    """Counts one field, all but its numbers with a unit."""
     for word in reading.words:
         quantity = word.quantity
-        if quantity is None or quantity.kind == "bare":
-            continue
-        any_fact = _meets(quantity.start, quantity.end, places.every)
-        if quantity.kind != "measure":
-            tally.add("counts", any_fact)
-            continue
-        cut = quantity.end >= reading.whole
-        if cut or guarded(reading.zones, quantity.start, quantity.end) is not None:
-            tally.add("guarded", any_fact)
-            continue
-        reached = _meets(quantity.start, quantity.end, places.amounts)
-        tally.add("any", any_fact)
-        tally.add("units", reached)
-        if not reached:
-            yield reading.raw(quantity.start, quantity.end)
+        if quantity is not None and quantity.kind not in ("bare", "measure"):
+            tally.add("counts", _meets(quantity.start, quantity.end, places.every))
     for match in plain_mentions().finditer(reading.text):
         tally.add("plain", _meets(*match.span(), places.amounts))
     for segment, words in reading.parts():
@@ -127,6 +125,41 @@ def _count(reading: FieldReading, places: _Places, tally: _Tally) -> Iterable[st
         tally.add("segments", reached)
         if not any(word.quantity is not None for word in words):
             tally.add("features", reached)
+
+
+def _count_amounts(
+    readings: Sequence[FieldReading], places: Mapping[str, _Places], tally: _Tally
+) -> Iterator[str]:
+    """Counts the numbers with a unit of one document; yields the words of each unreached one."""
+    told: set[_Said] = set()
+    open_: list[tuple[str, frozenset[_Said]]] = []
+    for reading in readings:
+        here = places.get(reading.name, _Places())
+        for quantity in (word.quantity for word in reading.words):
+            if quantity is None or quantity.kind != "measure":
+                continue
+            span = quantity.start, quantity.end
+            any_fact = _meets(*span, here.every)
+            if quantity.end >= reading.whole or guarded(reading.zones, *span) is not None:
+                tally.add("guarded", any_fact)
+                continue
+            reached = _meets(*span, here.amounts)
+            tally.add("any", any_fact)
+            tally.add("own", reached)
+            if reached:
+                tally.add("units", True)
+                told |= _said(quantity)
+            else:
+                open_.append((reading.raw(*span), _said(quantity)))
+    for raw, said in open_:
+        tally.add("units", not told.isdisjoint(said))
+        if told.isdisjoint(said):
+            yield raw
+
+
+def _said(quantity: Quantity) -> frozenset[_Said]:
+    """What a quantity says, once a reading of its unit."""
+    return frozenset((unit, quantity.low, quantity.high) for unit in quantity.readings)
 
 
 def _places(found: Extraction | None) -> dict[str, _Places]:

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from pydantic import Field
+
 from moonshelf.config import Config
 from moonshelf.graph.evaluate.align import Alignment, Pair, align, by_name
 from moonshelf.graph.evaluate.claims import Claim, by_property, claims, gold_claims
@@ -42,6 +44,9 @@ class FactScores(Config):
     """The same with "the words overlap" in place of "the value is equal"."""
     properties: dict[str, Score]
     """By gold property, listed-slot."""
+    counts: tuple[Count, ...] = Field(default=(), exclude=True, repr=False)
+    """(matched, found, wanted) a text, listed-slot, in the order of the gold set: to compare two
+    runs text by text. Not written down."""
 
 
 def fact_scores(
@@ -96,6 +101,7 @@ def fact_scores(
         strict=scored(strict, draws, seed),
         places=score_of(*places),
         properties={name: score_of(*totals[name]) for name in sorted(totals)},
+        counts=tuple(listed),
     )
 
 

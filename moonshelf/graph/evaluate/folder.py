@@ -6,7 +6,6 @@ Stability and memory are not in it: they need the schema learned again and the b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from moonshelf.config import Config
@@ -25,20 +24,22 @@ from moonshelf.graph.ontology import Ontology
 from moonshelf.graph.outcome import Outcome
 from moonshelf.graph.records import Document, Extraction
 from moonshelf.graph.schema.history import History
+from moonshelf.graph.spending import Spent
 from moonshelf.graph.state import State
 from moonshelf.graph.usage import usage_of
 
 
 class Evaluation(Config):
-    """See the parts. ``facts``: None without a gold set. ``seconds``: of the build, by stage."""
+    """See the parts. ``facts``: None without a gold set. ``spent``: of the last build,
+    ``in_all``: of every run that the graph was made by."""
 
     sizes: Sizes
     soundness: Soundness
     text: TextCoverage
     redundancy: Redundancy
     facts: FactScores | None = None
-    seconds: Mapping[str, float]
-    costs: Mapping[str, float]
+    spent: Spent = Spent()
+    in_all: Spent = Spent()
 
 
 def evaluate_graph(
@@ -55,10 +56,11 @@ def evaluate_graph(
         DataError: the gold set's texts are not in the graph.
     """
     manifest = read_complete(graph)
-    ontology = History.open(graph / ONTOLOGY).ontology()
+    ontology = History.open(graph / ONTOLOGY, create=False).ontology()
     with State.open(graph, create=False) as state:
         documents = list(state.documents())
         outcomes = list(state.outcomes())
+        in_all = state.spent()
     unread = {one.document for one in outcomes if one.digest == ""}
     summary = manifest["summary"]
     return evaluate_records(
@@ -70,8 +72,13 @@ def evaluate_graph(
         given=given,
         features=features,
         violations=summary["shapes"]["violations"],
-        seconds=summary["seconds"],
-        costs=summary["costs"],
+        spent=Spent(
+            runs=1,
+            costs=summary["costs"],
+            seconds=summary["seconds"],
+            peak_memory=summary.get("peak_memory", 0),
+        ),
+        in_all=in_all,
     )
 
 
@@ -88,7 +95,7 @@ def evaluate_labels(graph: Path, labels: Labels) -> OpenScores:
         DataError: no label is of a document of this graph.
     """
     read_manifest(graph)
-    ontology = History.open(graph / ONTOLOGY).ontology()
+    ontology = History.open(graph / ONTOLOGY, create=False).ontology()
     halves: tuple[list[Stated], list[Stated]] = ([], [])
     with State.open(graph, create=False) as state:
         found = {one.document: extraction_of(one) for one in state.outcomes("done")}
@@ -115,8 +122,8 @@ def evaluate_records(
     given: bool = False,
     features: bool = True,
     violations: int | None = None,
-    seconds: Mapping[str, float] | None = None,
-    costs: Mapping[str, float] | None = None,
+    spent: Spent | None = None,
+    in_all: Spent | None = None,
 ) -> Evaluation:
     """The same from records alone. ``unread``: ids of rows that were no documents."""
     found = {one.document: extraction_of(one) for one in outcomes if one.status == "done"}
@@ -129,8 +136,8 @@ def evaluate_records(
         facts=None
         if gold is None
         else fact_scores(found, documents, ontology, gold, given=given, features=features),
-        seconds=seconds or {},
-        costs=costs or {},
+        spent=spent or Spent(),
+        in_all=in_all or Spent(),
     )
 
 

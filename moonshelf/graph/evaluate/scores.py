@@ -60,14 +60,9 @@ def scored(counts: Iterable[Sequence[int]], draws: int = 1000, seed: int = 0) ->
     ``draws`` times. They tell how much another sample of documents would move the figure, not
     how much another annotator would.
     """
-    table = np.array(list(counts), dtype=np.int64).reshape(-1, 3)
-    total = table.sum(axis=0)
-    size = len(table)
-    rng = np.random.default_rng(seed)
-    weights = (
-        rng.multinomial(size, np.full(size, 1 / size), size=draws) if size else np.zeros((1, 0))
-    )
-    ends = np.percentile(_shares(weights @ table.astype(float)), [2.5, 97.5], axis=0)
+    table = list(counts)
+    total = np.array(table, dtype=np.int64).reshape(-1, 3).sum(axis=0)
+    ends = np.percentile(resampled(table, draws, seed), [2.5, 97.5], axis=0)
     intervals = [Interval(low=round(float(a), 6), high=round(float(b), 6)) for a, b in ends.T]
     return Scored(
         score=score_of(*(int(n) for n in total)),
@@ -75,6 +70,25 @@ def scored(counts: Iterable[Sequence[int]], draws: int = 1000, seed: int = 0) ->
         recall=intervals[1],
         f1=intervals[2],
     )
+
+
+def resampled(counts: Sequence[Sequence[int]], draws: int = 1000, seed: int = 0) -> np.ndarray:
+    """Micro shares of resampled documents: [draws, (precision, recall, F1)], [1, 3] of nothing.
+
+    The same ``seed`` draws the same documents of as many, so that two arms over the same documents
+    are compared draw by draw.
+
+    Args:
+        counts: (matched, found, wanted) a document.
+        draws, seed: of the resampling.
+    """
+    table = np.array(list(counts), dtype=np.int64).reshape(-1, 3)
+    size = len(table)
+    rng = np.random.default_rng(seed)
+    weights = (
+        rng.multinomial(size, np.full(size, 1 / size), size=draws) if size else np.zeros((1, 0))
+    )
+    return _shares(weights @ table.astype(float))
 
 
 def _shares(counts: np.ndarray) -> np.ndarray:

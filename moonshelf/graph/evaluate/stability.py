@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import resource
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -66,10 +64,3 @@ def stability(
         properties=tuple(len(one.properties) for one in schemas),
         classes=tuple(len(one.classes) for one in schemas),
     )
-
-
-def peak_memory() -> int:
-    """Bytes: the most that this process or the largest of its finished children has held."""
-    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    most = max(resource.getrusage(kind).ru_maxrss for kind in kinds)
-    return most if sys.platform == "darwin" else most * 1024

@@ -13,7 +13,9 @@ from moonshelf.files import locked, write_json_atomically
 from moonshelf.graph.rdf.iris import DEFAULT_BASE, Names
 
 FORMAT = 1
-REMAKE = "delete the folder of the store and build the graph again: it is made from the state"
+REMAKE = (
+    "`moonshelf graph validate GRAPH --repair` makes the store anew from the state of the graph"
+)
 
 
 def names(folder: Path, base: str | None, read_only: bool) -> Names:

@@ -22,6 +22,8 @@ DEFAULT_BASE = "https://example.org/moonshelf/"
 SLUG = 40
 _BASE = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/([A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+)*/")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+# Local names that need no escape, in Turtle and SPARQL alike.
+_LOCAL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?")
 _NO_SLUG = re.compile(r"[^a-z0-9]+")
 
 
@@ -153,7 +155,7 @@ class Names:
         return f"{self.base}agent/{key(fingerprint)}"
 
     def prefixes(self) -> Mapping[str, str]:
-        """What Turtle is written with and what a query may use without declaring it."""
+        """What Turtle is written with; :meth:`query_prefixes` are those of a query."""
         return {
             **PREFIXES,
             "c": f"{self.base}ontology/class/",
@@ -164,6 +166,19 @@ class Names:
             "v": f"{self.base}vocabulary/",
             "shape": f"{self.base}shapes/",
         }
+
+    def query_prefixes(self) -> Mapping[str, str]:
+        """What a query may use without declaring it, and its answers are shown with."""
+        things = ("product", "document", "facts", "evidence", "agent", "entity", "graph")
+        return {**self.prefixes(), **{name: f"{self.base}{name}/" for name in things}}
+
+    def short(self, iri: str) -> str:
+        """``iri`` as a query takes it: ``c:Fan``; ``<IRI>`` where no prefix fits what is left."""
+        prefixes = self.query_prefixes().items()
+        for name, start in sorted(prefixes, key=lambda pair: -len(pair[1])):
+            if iri.startswith(start) and _LOCAL.fullmatch(iri, len(start)):
+                return f"{name}:{iri[len(start) :]}"
+        return f"<{iri}>"
 
 
 def _checked(name: str) -> str:

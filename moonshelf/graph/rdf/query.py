@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -45,6 +45,10 @@ _FINE = re.compile(
 )
 # A query runs over all graphs at once, which makes the library ignore FROM in silence.
 _FROM = re.compile(r"(?<![?$:\w-])FROM(\s|#.*\n)*(NAMED(\s|#.*\n)*)?(<|[\w-]*:)", re.IGNORECASE)
+_READS = re.compile(r"\s*(#.*\n\s*)*(SELECT|ASK|CONSTRUCT|DESCRIBE|PREFIX|BASE)\b", re.IGNORECASE)
+_DECLARED = re.compile(r"\bPREFIX\s+([\w-]*):", re.IGNORECASE)
+_PREFIXED = re.compile(r"(?<![?$<\w-])([A-Za-z][\w-]*):[^\s/]*$")
+_PLACE = re.compile(r"error at (\d+):(\d+): (.*)", re.DOTALL)
 _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
 
 
@@ -107,7 +111,7 @@ class Queries:
 
     def __init__(self, folder: Path, names: Names, snapshot: Callable[[Path], None] | None) -> None:
         self._folder, self._snapshot = folder, snapshot
-        self._prefixes = names.prefixes()
+        self._prefixes = names.query_prefixes()
         self._copies = 0
         self._copy: Path | None = None
         self._worker: subprocess.Popen[str] | None = None
@@ -127,7 +131,8 @@ class Queries:
 
         Args:
             sparql: the query. Prefixes are declared: ``c:`` classes, ``p:`` properties, ``e:``
-                classes of entities, ``v:`` evidence, ``unit:``, ``prov:``, ``rdfs:`` and the like.
+                classes of entities, ``v:`` evidence, ``product:``, ``document:``, ``unit:``,
+                ``prov:``, ``rdfs:`` and the like; see :meth:`Names.query_prefixes`.
             timeout_s: wall-clock seconds, at most an hour.
             limit: rows.
             bind: values, plain texts, of variables that a SELECT selects. What a user typed goes
@@ -161,7 +166,7 @@ class Queries:
         started = time.monotonic()
         with self._turn:
             reply = self._ask(order)
-        return _answer(reply, time.monotonic() - started)
+        return _answer(reply, time.monotonic() - started, sparql, self._prefixes)
 
     def outdate(self) -> None:
         """What the process reads is no longer the present state; the next query starts anew."""
@@ -238,13 +243,12 @@ class Queries:
         return self._worker
 
 
-def _answer(reply: Mapping[str, Any], seconds: float) -> Answer:
+def _answer(
+    reply: Mapping[str, Any], seconds: float, sparql: str, known: Collection[str]
+) -> Answer:
     if "error" in reply:
         if reply["error"] == "query":
-            raise UsageError(
-                f"not a query that can be answered: {reply['what']}",
-                cure="write SELECT, ASK, CONSTRUCT or DESCRIBE; a store is changed by put and drop",
-            )
+            raise _no_query(reply["what"], sparql, known)
         raise StoreError(
             f"the query cannot be answered: {reply['what']}",
             cure=f"check the disk; {REMAKE}",
@@ -256,6 +260,32 @@ def _answer(reply: Mapping[str, Any], seconds: float) -> Answer:
         truth=reply["truth"],
         truncated=reply["truncated"],
         seconds=seconds,
+    )
+
+
+def _no_query(said: str, sparql: str, known: Collection[str]) -> UsageError:
+    """What the library says of a query, in one line: where it stopped, without its grammar."""
+    forms = "write SELECT, ASK, CONSTRUCT or DESCRIBE; a store is changed by put and drop"
+    place = _PLACE.match(said)
+    if place is None:
+        return UsageError(f"not a query that can be answered: {said}", cure=forms)
+    if not _READS.match(sparql):
+        return UsageError("not a query", cure=forms)
+    line, column = int(place[1]), int(place[2])
+    lines = [*sparql.split("\n"), ""]
+    before, after = lines[line - 1][: column - 1].split(), lines[line - 1][column - 1 :].strip()
+    told = [f"behind {before[-1][-40:]!r}"] if before else []
+    told += [f"before {after[:40]!r}" if after else "at its end"]
+    reason = "" if place[3].startswith("expected") else f": {place[3]}"
+    declared = {*known, *_DECLARED.findall(sparql)}
+    strange = _PREFIXED.search(before[-1]) if before else None
+    if strange is not None and strange[1] not in declared:
+        reason = f": the prefix {strange[1]}: is not declared"
+    return UsageError(
+        f"not a query that can be read{reason}",
+        where=f"line {line}, character {column}: {', '.join(told)}",
+        cure="look for a word, prefix or bracket that is wrong or missing right there; "
+        "`moonshelf graph query --help` lists the prefixes",
     )
 
 

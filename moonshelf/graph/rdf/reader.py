@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from moonshelf.errors import DataError
+from moonshelf.graph.ontology import Ontology
 from moonshelf.graph.rdf.iris import Names
 from moonshelf.graph.rdf.library import oxigraph
 from moonshelf.graph.rdf.literals import unescape
-from moonshelf.graph.rdf.vocabulary import DCTERMS, RDF
+from moonshelf.graph.rdf.schema_graph import ontology_triples
+from moonshelf.graph.rdf.vocabulary import DCTERMS, OWL, RDF, SCHEMA
 from moonshelf.graph.records import Range
 
 if TYPE_CHECKING:
-    from pyoxigraph import NamedNode
+    from pyoxigraph import NamedNode, Quad
+
+RELATIONS: Mapping[str, str] = {"sameAs": f"{OWL}sameAs", "isVariantOf": f"{SCHEMA}isVariantOf"}
+
+
+class Linked(Protocol):
+    """Two products that belong together; what ``resolve.py`` finds."""
+
+    @property
+    def left(self) -> str: ...
+    @property
+    def right(self) -> str: ...
+    @property
+    def relation(self) -> str: ...
 
 
 class GraphReader:
@@ -83,6 +98,27 @@ class GraphReader:
             ]
             if ends:
                 yield Range(low=ends[0], high=ends[1])
+
+    def ontology_quads(self, ontology: Ontology) -> set[Quad]:
+        """What the graph of the ontology should hold."""
+        quad, graph = oxigraph().Quad, self._node(self.names.ontology)
+        return {
+            quad(one.subject, one.predicate, one.object, graph)
+            for one in ontology_triples(ontology, self.names)
+        }
+
+    def link_quads(self, links: Iterable[Linked]) -> set[Quad]:
+        """What the graph of links should hold."""
+        quad, node = oxigraph().Quad, self._node
+        return {
+            quad(
+                node(self.names.product(one.left)),
+                node(RELATIONS[one.relation]),
+                node(self.names.product(one.right)),
+                node(self.names.links),
+            )
+            for one in links
+        }
 
     def product_id(self, product: str) -> str:
         """The id of a product, given by IRI; DataError for one that is not there."""

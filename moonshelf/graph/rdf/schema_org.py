@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from moonshelf.files import whole_file
-from moonshelf.graph.identity import gtin
-from moonshelf.graph.ontology import Ontology, PropertyDef
+from moonshelf.graph.gtin import gtin
+from moonshelf.graph.ontology import ROOT, Ontology, PropertyDef
 from moonshelf.graph.rdf.iris import Names
 from moonshelf.graph.rdf.literals import escape
 from moonshelf.graph.rdf.products import Held, ProductView, read_products
@@ -64,8 +64,9 @@ def product_tree(view: ProductView, ontology: Ontology, names: Names) -> dict[st
         "@type": "Product",
         "identifier": view.id,
         "name": view.label or view.id,
-        "category": kind.label or spoken(kind.name),
     }
+    if kind.name != ROOT:  # every product is a product
+        tree["category"] = kind.label or spoken(kind.name)
     other: list[dict[str, Any]] = []
     for owned, values in view.values:
         for place, value in enumerate(values):

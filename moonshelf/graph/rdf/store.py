@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from moonshelf.errors import StoreError
 from moonshelf.files import atomic_folder
@@ -28,27 +28,12 @@ from moonshelf.graph.rdf.library import oxigraph
 from moonshelf.graph.rdf.literals import escape, unescape
 from moonshelf.graph.rdf.product_graph import Entry, ProductGraph
 from moonshelf.graph.rdf.query import LIMIT, TIMEOUT, Answer, Queries
-from moonshelf.graph.rdf.reader import GraphReader
-from moonshelf.graph.rdf.schema_graph import ontology_triples
+from moonshelf.graph.rdf.reader import GraphReader, Linked
 from moonshelf.graph.rdf.transaction import apply
-from moonshelf.graph.rdf.vocabulary import OWL, SCHEMA
 from moonshelf.graph.records import Fact, Refusal
 
 if TYPE_CHECKING:
     from pyoxigraph import NamedNode, Quad
-
-RELATIONS: Mapping[str, str] = {"sameAs": f"{OWL}sameAs", "isVariantOf": f"{SCHEMA}isVariantOf"}
-
-
-class Linked(Protocol):
-    """Two products that belong together; what ``resolve.py`` finds."""
-
-    @property
-    def left(self) -> str: ...
-    @property
-    def right(self) -> str: ...
-    @property
-    def relation(self) -> str: ...
 
 
 class GraphStore(GraphReader):
@@ -221,21 +206,11 @@ class GraphStore(GraphReader):
     def put_ontology(self, ontology: Ontology) -> None:
         """Makes the ontology's triples queryable, in a graph of their own; replaces older ones."""
         graph = self._node(self.names.ontology)
-        self._replace({graph: self._in(graph, ontology_triples(ontology, self.names))}, set())
+        self._replace({graph: self.ontology_quads(ontology)}, set())
 
     def put_links(self, links: Iterable[Linked]) -> None:
         """Replaces the links between products: ``owl:sameAs``, ``schema:isVariantOf``."""
-        graph, quad, node = self._node(self.names.links), self._library.Quad, self._node
-        wanted = {
-            quad(
-                node(self.names.product(one.left)),
-                node(RELATIONS[one.relation]),
-                node(self.names.product(one.right)),
-                graph,
-            )
-            for one in links
-        }
-        self._replace({graph: wanted}, set())
+        self._replace({self._node(self.names.links): self.link_quads(links)}, set())
 
     def flush(self) -> None:
         """Makes all changes survive a power cut; the time of one disk write."""
@@ -274,10 +249,6 @@ class GraphStore(GraphReader):
             evidence = EvidenceGraph(products, self.names, ontology.version)
             self._writers = (ontology, products, evidence)
         return self._writers[1:]
-
-    def _in(self, graph: NamedNode, triples: Iterable[Any]) -> set[Quad]:
-        quad = self._library.Quad
-        return {quad(one.subject, one.predicate, one.object, graph) for one in triples}
 
     def _refuse_collision(self, document_id: str) -> None:
         subject, graph = self._node(self.names.document(document_id)), self._graphs(document_id)[1]

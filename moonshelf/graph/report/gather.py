@@ -47,7 +47,7 @@ def gather(graph: Path, stages: Stages = quiet) -> Findings:
         UsageError: the extra ``graph`` is not installed.
     """
     manifest = read_complete(graph)
-    history = History.open(graph / ONTOLOGY)
+    history = History.open(graph / ONTOLOGY, create=False)
     ontology = history.ontology()
     with State.open(graph, create=False) as state:
         with stages("reading facts") as progress:

@@ -47,21 +47,34 @@ def to_html(found: Findings) -> str:
     links_to = "".join(f'<a href="#{one.anchor}">{one.anchor.capitalize()}</a>' for one in sections)
     body = "\n".join(section.to_html() for section in sections)
     title = f"{found.about.name}: product knowledge graph"
+    top = f"{hero(found)}<nav>{links_to}</nav>\n"
+    return framed(title, f"{top}{body}", found.about.moonshelf)
+
+
+def framed(title: str, body: str, version: str, facts: int = MOST_FACTS) -> str:
+    """A page around ``body`` (HTML): head, style, and a policy that lets nothing in.
+
+    Args:
+        title: plain text.
+        body: its texts are escaped.
+        version: of moonshelf.
+        facts: how many facts of one document are shown at most.
+    """
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f'<meta name="color-scheme" content="light dark"><title>{esc(title, 120)}</title>'
-        f"<style>{_style()}</style></head><body>{hero(found)}<nav>{links_to}</nav>\n{body}\n"
-        f"<footer>Made by moonshelf {esc(found.about.moonshelf)}. This page runs no script and "
+        f"<style>{_style(facts)}</style></head><body>{body}\n"
+        f"<footer>Made by moonshelf {esc(version)}. This page runs no script and "
         "asks for nothing.</footer></body></html>\n"
     )
 
 
-def _style() -> str:
+def _style(facts: int) -> str:
     """The style sheet, and a rule a fact: pointing at its words or at it shows both."""
     sheet = files("moonshelf.graph.report").joinpath("style.css").read_text(encoding="utf-8")
     pairs = ",".join(
-        f".doc:has(.f{k}:hover) .m{k},.doc:has(.m{k}:hover) .f{k}" for k in range(1, MOST_FACTS + 1)
+        f".doc:has(.f{k}:hover) .m{k},.doc:has(.m{k}:hover) .f{k}" for k in range(1, facts + 1)
     )
     return f"{sheet}{pairs}{{background:var(--hit)}}"

@@ -66,7 +66,7 @@ class History:
         self._size, self._tail, self._chain = 0, b"", ""
 
     @classmethod
-    def open(cls, folder: Path, base: Ontology | None = None) -> History:
+    def open(cls, folder: Path, base: Ontology | None = None, *, create: bool = True) -> History:
         """The history in ``folder``; a new one where there is none.
 
         Args:
@@ -74,12 +74,21 @@ class History:
             base: what a new history starts from (locked elements and all); the bare root by
                 default. Of a history that exists it must be the very same.
 
+            create: a folder without history gets one; readers say False, and write nothing.
+
         Raises:
-            StoreError: a line is damaged (other than a torn last one), missing or put in between.
+            StoreError: a line is damaged (other than a torn last one), missing or put in between;
+                or there is no history, and none is to be made.
             UsageError: the history began with another ``base``.
         """
         path = folder / FILE
         if not path.is_file():
+            if not create:
+                raise StoreError(
+                    "there is no history of a schema",
+                    where=str(path),
+                    cure="restore the file from a copy, or build the graph anew in another folder",
+                )
             _begin(path, base or Ontology())
         found = _read(path)
         if base is not None and _text(base) != _text(found._base):

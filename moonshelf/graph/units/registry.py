@@ -41,6 +41,7 @@ class Unit:
         context: folded words that tell this reading from another unit written alike.
         before: written forms that stand before the number (``EER 12.5``).
         between: bounds outside which the ``exact`` forms mean something else (24K, 3000K).
+        doubtful: the ``exact`` forms mean this unit only where a catalogue spells it out as well.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Unit:
     context: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
     between: tuple[Decimal, Decimal] | None = None
+    doubtful: bool = False
 
 
 class Registry:
@@ -168,6 +170,7 @@ def _unit(row: Mapping[str, Any], dimension: str, usual: str) -> Unit:
         context=tuple(row.get("context", ())),
         before=tuple(row.get("before", ())),
         between=(Decimal(between[0]), Decimal(between[1])) if between else None,
+        doubtful=row.get("doubtful", False),
     )
 
 

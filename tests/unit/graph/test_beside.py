@@ -166,6 +166,29 @@ def test_the_same_review_of_two_products_does_not_make_them_one(tmp_path: Path) 
     assert (found.ledger.graph, found.same, found.variants) == (4, 0, 0)
 
 
+def test_reviews_that_are_all_gone_are_pruned_and_those_of_no_file_are_not(tmp_path: Path) -> None:
+    """An empty file says that there are none left; no file says nothing."""
+    head, out = "product,text\n", tmp_path / "out"
+    path = table(tmp_path, head + "a,It is blue\n")
+    listings = from_documents(SHOP)
+
+    def run(source: Source, prune: bool) -> Summary:
+        return build(source, ToyBackend(), out, BuildSettings(workers=1, prune=prune))
+
+    assert run(together(listings, [from_reviews(path, {})]), False).ledger.documents == 5
+    found = run(listings, True)
+    assert (found.pruned, found.gone) == (0, 0), "nobody named a file of reviews"
+    table(tmp_path, head)
+    empty = together(listings, [from_reviews(path, {})])
+    assert empty.kinds == {"review"}
+    found = run(empty, False)
+    assert (found.pruned, found.gone) == (0, 1)
+    found = run(empty, True)
+    assert (found.pruned, found.gone, found.sound) == (1, 0, True)
+    with State.open(out) as state:
+        assert set(state.kinds().values()) == {"listing"}
+
+
 def test_what_is_about_no_listing_is_told_or_with_a_limit_left_out(tmp_path: Path) -> None:
     beside = [from_reviews(table(tmp_path, "product,text\na,red\nz,red\nb,red\n"), {})]
     found = list(together(from_documents(SHOP), beside))

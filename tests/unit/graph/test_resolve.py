@@ -15,13 +15,12 @@ import pytest
 from moonshelf.errors import UsageError
 from moonshelf.graph.builtin.quantities import quantities
 from moonshelf.graph.builtin.quantity import Quantity
+from moonshelf.graph.gtin import bare_gtins, gtin
 from moonshelf.graph.identity import (
     LONGEST_TITLE,
     Describer,
     Profile,
-    gtin,
     title_codes,
-    title_gtins,
 )
 from moonshelf.graph.ontology import ROOT, ClassDef, Ontology, PropertyDef
 from moonshelf.graph.records import Amount, Document, Fact, Span, TextEvidence
@@ -216,7 +215,7 @@ def test_codes_and_numbers_are_read_by_their_shape() -> None:
     assert gtin("4006381333931") == "04006381333931"
     assert gtin("96385074") == "00000096385074"
     assert gtin("0000000000000") == gtin("12345") == gtin("١٢٣٤٥٦٧٨") == ""
-    assert list(title_gtins("EAN 4006381333931, tel 4006381333932")) == ["04006381333931"]
+    assert list(bare_gtins("EAN 4006381333931, tel 4006381333932")) == ["04006381333931"]
 
 
 def test_what_stands_far_before_a_code_says_nothing_of_it() -> None:

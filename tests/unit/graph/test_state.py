@@ -173,6 +173,21 @@ def test_a_source_answers_for_the_kinds_that_it_holds(tmp_path: Path) -> None:
         run = state.begin()
         state.see([(0, listing), (1, reviews[0])], run)
         assert state.gone(run) == ["s"]
+        run = state.begin()
+        state.see([(0, listing)], run)
+        assert state.gone(run) == []
+        assert state.gone(run, {"review"}) == ["r", "s"], "the source says that there are none"
+        assert state.gone(run, {"picture"}) == []
+
+
+def test_reading_writes_nothing(tmp_path: Path) -> None:
+    with State.open(tmp_path) as state:
+        state.see([(0, document("a"))], state.begin())
+    path = tmp_path / "state.sqlite"
+    before = path.read_bytes()
+    with State.open(tmp_path, create=False) as state:
+        assert state.kinds() == {"a": "listing"}
+    assert path.read_bytes() == before
 
 
 def test_texts_that_came_after_the_schema_are_counted_one_by_one(tmp_path: Path) -> None:

@@ -151,6 +151,9 @@ def test_the_named_recipe_trains_the_nine_types(
         "stages.align.steps=2",
         "stages.align.batch=4",
         "stages.align.validate_every=0",
+        "stages.refine.steps=2",
+        "stages.refine.batch=4",
+        "stages.refine.validate_every=0",
         "encoder.tiny.width=64",
         "encoder.pictures={height=32, width=32}",
     ]
@@ -162,7 +165,9 @@ def test_the_named_recipe_trains_the_nine_types(
         assert term.share == pytest.approx(100 * count / 2.6, abs=0.1)
     notes: list[str] = []
     out = train(found, shop, tmp_path / "run", note=notes.append)
-    decided = json.loads((out / "manifest.json").read_text())["stages"]["align"]
+    stages = json.loads((out / "manifest.json").read_text())["stages"]
+    assert set(stages["refine"]["pairs"]) == {"words", "photos", "products"}
+    decided = stages["align"]
     types = pairs.pair_types().sum(axis=0)
     for k, count in enumerate(types.tolist(), start=1):
         # A type asks for what is usable: products that lack their picture or story count as well.

@@ -41,25 +41,37 @@ def evidence(found: Findings) -> Section:
         if shown.why != why:
             why = shown.why
             body.append(f"<h3>{_TITLES[why]}</h3>")
-        body.append(_Card(place, shown, uses).to_html())
+        body.append(Card(place, shown, uses).to_html())
     body.append(left_out(len(found.shown), found.summary.ledger.documents, "documents"))
+    body.append(
+        '<p class="note">Any other: <code>moonshelf graph show GRAPH ID --html FILE</code> writes '
+        "this of one document, whole, with its links and conflicts.</p>"
+    )
     return Section("evidence", "Facts and their evidence", lead, "".join(body))
 
 
 @dataclass
-class _Card:
+class Card:
+    """One document: its texts with their marks, its facts, what was turned down.
+
+    ``place`` is part of the ids of marks; ``whole``: nothing of it is cut or left out.
+    """
+
     place: int
     shown: Shown
     uses: Mapping[str, PropertyUse]
+    whole: bool = False
 
     def to_html(self) -> str:
         outcome, document = self.shown.outcome, self.shown.document
         order = {name: k for k, (name, _) in enumerate(document.fields)}
-        ranked = sorted(enumerate(outcome.facts), key=lambda one: _position(one[1], order))
-        ranked = ranked[:MOST_FACTS]
-        facts, refusals = [fact for _, fact in ranked], outcome.refusals[:MOST_REFUSALS]
+        ranked = sorted(enumerate(outcome.facts), key=lambda one: position(one[1], order))
+        refusals = outcome.refusals
+        if not self.whole:
+            ranked, refusals = ranked[:MOST_FACTS], refusals[:MOST_REFUSALS]
+        facts = [fact for _, fact in ranked]
         kinds = [self._kind(fact) for fact in facts]
-        marking = Marking(self.place, document, facts, kinds, refusals)
+        marking = Marking(self.place, document, facts, kinds, refusals, self.whole)
         rows = "".join(
             self._fact(number, fact, self.shown.overruled.get(k, ""), marking.linked(number))
             for number, (k, fact) in enumerate(ranked, start=1)
@@ -114,7 +126,7 @@ def refusal_line(refusal: Refusal) -> str:
     return f"{what}: {bdi(refusal.reason, 240)}"
 
 
-def _position(fact: Fact, order: Mapping[str, int]) -> tuple[int, int, int, str]:
+def position(fact: Fact, order: Mapping[str, int]) -> tuple[int, int, int, str]:
     """Facts in the order of reading; those of pictures last."""
     if isinstance(fact.evidence, PictureEvidence):
         return len(order), 0, 0, fact.property

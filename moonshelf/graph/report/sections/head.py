@@ -104,22 +104,35 @@ def _used(found: Findings) -> str:
 
 
 def _costs(found: Findings) -> str:
-    """What the last run asked of a model; nothing where none was asked."""
-    costs = found.summary.costs
+    """What all runs asked of a model, the last one beside them; nothing where none was asked."""
+    last, in_all = found.summary.costs, found.summary.in_all
+    costs = in_all.costs or last
     if not costs:
         return ""
-    facts = [(f"{value:,.4g}" if value % 1 else f"{value:,.0f}", spoken(name))
+    facts = [(_figure(value), f"{spoken(name)} ({_figure(last.get(name, 0))} in the last run)")
              for name, value in costs.items() if value]  # fmt: skip
     about = ", ".join(f"{spoken(k)} {v}" for k, v in found.about.backend_facts.items())
     told = f'<p class="note">{esc(about, 400)}</p>' if about else ""
     low = (
         " Replies without a token count make these lower bounds." if costs.get("unmetered") else ""
     )
-    return f"<h3>What the model took, in the last run</h3>{cards(facts)}{told}<p>{low}</p>"
+    runs = count(in_all.runs, "run")
+    return f"<h3>What the model took, in {runs}</h3>{cards(facts)}{told}<p>{low}</p>"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.4g}" if value % 1 else f"{value:,.0f}"
 
 
 def _times(found: Findings) -> str:
-    spent = found.summary.seconds
-    rows = [(esc(spoken(name)), f"{seconds:,.1f} s") for name, seconds in spent.items()]
-    title = f"Time of the last build: {sum(spent.values()):,.1f} s"
-    return fold_away(title, table(("stage", "wall clock"), rows))
+    summary = found.summary
+    last, in_all = summary.seconds, summary.in_all
+    rows = [
+        (esc(spoken(name)), f"{last.get(name, 0):,.1f} s", f"{seconds:,.1f} s")
+        for name, seconds in (in_all.seconds or last).items()
+    ]
+    title = f"Time of the last build: {sum(last.values()):,.1f} s"
+    if in_all.runs:
+        title += f", of {count(in_all.runs, 'run')} together {sum(in_all.seconds.values()):,.1f} s"
+        title += f"; at most {in_all.peak_memory / 2**20:,.0f} MiB a process"
+    return fold_away(title, table(("stage", "last build", "all runs"), rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import sys
 from collections.abc import Iterator, Sequence
 
 from moonshelf.graph.records import Document, Fact, Refusal, TextEvidence
@@ -11,7 +12,7 @@ from moonshelf.graph.report.spans import Marked, Piece, pieces
 from moonshelf.graph.report.texts import count, esc, left_out, visible
 
 MOST_TEXT, MOST_FIELDS = 1_200, 6
-_REFUSED = 1_000
+_REFUSED = 1_000_000
 """Keys of refused candidates begin here, behind those of facts."""
 
 
@@ -24,6 +25,7 @@ class Marking:
         facts: shown; numbered from 1.
         kinds: what colors each of them.
         refusals: marked, too, where they name words that stand in the text.
+        whole: texts are not cut: the page is about this document alone.
     """
 
     def __init__(
@@ -33,7 +35,10 @@ class Marking:
         facts: Sequence[Fact],
         kinds: Sequence[str],
         refusals: Sequence[Refusal],
+        whole: bool = False,
     ) -> None:
+        self._text_end = sys.maxsize if whole else MOST_TEXT
+        self._fields = document.fields if whole else document.fields[:MOST_FIELDS]
         self._place, self._document, self._kinds = place, document, kinds
         self._marks: dict[str, list[Marked]] = {}
         candidates = map(candidate, refusals)
@@ -42,16 +47,14 @@ class Marking:
 
     def linked(self, number: int) -> bool:
         """Whether the words of a fact are on the page."""
-        names = [name for name, _ in self._document.fields[:MOST_FIELDS]]
-        spans = (one for name in names for one in self._marks.get(name, ()))
+        spans = (one for name, _ in self._fields for one in self._marks.get(name, ()))
         # The number stands at the end of the words, or where the text is cut.
-        return any(one.key == number and one.start < MOST_TEXT for one in spans)
+        return any(one.key == number and one.start < self._text_end for one in spans)
 
     def to_html(self) -> str:
         """All texts, bounded, with notes of what is left out."""
-        fields = self._document.fields
-        shown = "".join(self._text(name, text) for name, text in fields[:MOST_FIELDS])
-        return shown + left_out(min(len(fields), MOST_FIELDS), len(fields), "fields")
+        shown = "".join(self._text(name, text) for name, text in self._fields)
+        return shown + left_out(len(self._fields), len(self._document.fields), "fields")
 
     def _mark(self, facts: Sequence[Fact], first: int) -> None:
         texts = dict(self._document.fields)
@@ -62,12 +65,12 @@ class Marking:
                     self._marks.setdefault(span.field, []).append(Marked(span.start, span.end, key))
 
     def _text(self, name: str, text: str) -> str:
-        marks, part = self._marks.get(name, []), text[:MOST_TEXT]
+        marks, part = self._marks.get(name, []), text[: self._text_end]
         shown = "".join("".join(self._piece(part, one)) for one in pieces(len(part), marks))
         more = ""
-        if len(text) > MOST_TEXT:
-            note = f"{count(len(text) - MOST_TEXT, 'character')} more"
-            beyond = sum(1 for one in marks if one.start >= MOST_TEXT)
+        if len(text) > len(part):
+            note = f"{count(len(text) - len(part), 'character')} more"
+            beyond = sum(1 for one in marks if one.start >= len(part))
             note += f", {count(beyond, 'mark')} among them" if beyond else ""
             more = f'<p class="note">{note}</p>'
         return f'<h5>{esc(name, 40)}</h5><p class="text" dir="auto">{shown}</p>{more}'

@@ -18,9 +18,9 @@ def reach(found: Findings) -> Section:
     read = found.reach
     lead = (
         "Share of what our reader sees in the texts that overlaps the words of a fact: numbers "
-        "with a unit (those said of something else left out), and segments: parts of titles, "
-        "lines, sentences. It needs no labels and stands for recall; what the reader itself "
-        "overlooks is in neither count."
+        "with a unit (those said of something else left out; a number said again counts with the "
+        "first), and segments: parts of titles, lines, sentences. It needs no labels and stands "
+        "for recall; what the reader itself overlooks is in neither count."
     )
     gauges = _gauge("Numbers with a unit", read.total("units"))
     gauges += _gauge("Segments", read.total("segments"))

@@ -117,6 +117,24 @@ def shown(text, mark=None):
         ("R32 PM2.5 SRK13CRS 24K 3100S AR18CY5", []),
         ("white (CAI18EK3R30F0)", []),
         ("5th of 1st", []),
+        # Nor are the ends of codes: what counts down or is padded is no range and no amount.
+        ("Part# 365063-001 HP", [("365063", "365063", "bare")]),
+        ('417192-004 462587-003" New', [
+            ("417192", "417192", "bare"), ("462587", "462587", "bare"),
+        ]),
+        ("00125-50 V", []),
+        ("314933-637 HP", [("314933", "314933", "bare")]),
+        ("dial PL13090JSG-28A, SB174Y37-1L", []),
+        ("DDR4-3200 MHz P3-600MHz", [
+            ("3200 MHz", "3200", "megahertz"), ("600MHz", "600", "megahertz"),
+        ]),
+        ("PAR38-18W", [("18W", "18", "watt")]),
+        ("10000-20000 mAh", [("10000-20000 mAh", "10000..20000", "milliampere_hour")]),
+        ("18 000-12 000 BTU/h", [("18 000", "18000", "bare"),
+                                 ("12 000 BTU/h", "12000", "btu_per_hour")]),
+        ("0.12345-50 V", [("0.12345-50 V", "0.12345..50", "volt")]),
+        ("99.12345-50 V", [("99.12345", "99.12345", "bare"), ("50 V", "50", "volt")]),
+        ("03-06 months", [("03-06 months", "3..6", "month")]),
         # Marks that are quotes, not inches or feet.
         ('the "Model 24" case', [("24", "24", "bare")]),
         ("'Size 5' shoes", [("5", "5", "bare")]),
@@ -129,6 +147,13 @@ def shown(text, mark=None):
         # Letters that are units only within bounds or in one letter case.
         ("3000K light", [("3000K", "3000", "kelvin")]),
         ("4G 5G 3D 2X", []),
+        # A letter that begins a word of its own.
+        ("1938 T-shirt, 6 W-Shaped legs, 7 T.J. Os", [
+            ("1938", "1938", "bare"), ("6", "6", "bare"), ("7", "7", "bare"),
+        ]),
+        ("60 W-A19 bulb, 12 V-2 A", [
+            ("60 W", "60", "watt"), ("12 V", "12", "volt"), ("2 A", "2", "ampere"),
+        ]),
         ("5 m, 5 M", [("5 m", "5", "meter"), ("5", "5", "bare")]),
         # Money is no property.
         ("₹1500 or Rs. 200 or 15 dollars", []),

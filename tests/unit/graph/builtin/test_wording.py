@@ -86,6 +86,58 @@ def test_a_name_that_one_maker_tells_alone_is_a_series() -> None:
 
 
 @pytest.mark.parametrize(
+    ("title", "series"),
+    [
+        ("Hollis 60 W Desk Lamp (White, New Estrella Nova)", "estrella nova"),
+        ("Hollis 60 W Estrella 5200FX HP Desk Lamp", "estrella 5200fx"),  # a number ends it
+        ("Hollis 60 W Estrella 3S Desk Lamp", "estrella"),
+        ("Hollis 60 W Estrella Desk Lamp", "estrella"),
+        ("Hollis 60 W Estrella Lamp", "estrella"),  # what it is
+        ("Hollis 60 W Estrella Glare Guard Desk Lamp", "estrella"),  # what it has
+    ],
+)
+def test_a_series_ends_before_what_else_is_said(title: str, series: str) -> None:
+    lines = [f"Hollis {900 + k} W Desk Lamp ({COLORS[k % 4]}, New Estrella)" for k in range(5)]
+    told = [f"{{maker}} {{watts}} W Desk Lamp ({{color}}, {what})" for what in ("Glare Guard",)]
+    documents = [*shop(PLAIN, *told), *(Document(id=t, fields=(("title", t),)) for t in lines)]
+    found = said(reader_of(documents), title)
+    assert found["series"] == [series]
+    assert "model_number" not in found or series.split()[-1] not in found["model_number"]
+
+
+def cared(headed: int, alone: int) -> list[Document]:
+    """Shirts; some say their care under a heading, the others leave the heading out."""
+    washes = ("Machine Wash Cold", "Hand Wash Cold", "Gentle Wash Cold")
+    found = []
+    for k in range(headed + alone):
+        care = washes[k % 3]
+        lines = ["Two Chest Pockets", "Wash care" if k < headed else "", care]
+        text = "\n".join([f"A shirt for day {k}, and for every other one", *filter(None, lines)])
+        title = f"{MAKERS[k % 6]} {COLORS[k % 4]} Woven Shirt"
+        found.append(Document(id=f"c{k}", fields=(("title", title), ("description", text))))
+    return found
+
+
+def test_values_of_a_key_are_no_features_and_no_kinds() -> None:
+    """ "cold" is no kind of thing of which there is a machine wash one."""
+    names = {p.name for p in induce(cared(headed=40, alone=20)).properties}
+    assert "wash_care" in names and "two_chest_pockets" in names
+    assert not [name for name in names if "cold" in name]
+    names = {p.name for p in induce(cared(headed=0, alone=60)).properties}
+    assert [name for name in names if "cold" in name], "without a heading nothing else is known"
+
+
+def test_names_of_keys_and_materials_are_no_features() -> None:
+    named = shop(
+        *(f"{{maker}} {{watts}} W Desk Lamp ({{color}}, {n})" for n in ("Length", "Fabric"))
+    )
+    assert not [p.name for p in induce(named).properties if p.kind == "feature"]
+    made = [f"{{maker}} {{watts}} W Desk Lamp ({{color}}, {m} Leather)"
+            for m in ("Bonded", "Aniline", "Nubuck", "Split")]  # fmt: skip
+    assert "leather" not in {p.name for p in induce(shop(*made)).properties}
+
+
+@pytest.mark.parametrize(
     ("title", "brand"),
     [
         ("ZEPHYRA Tall Desk Lamp with Shade", "zephyra"),

@@ -16,9 +16,10 @@ from moonshelf.graph.evaluate.folder import evaluate_graph, evaluate_records
 from moonshelf.graph.evaluate.redundancy import elements, jaccard, redundancy
 from moonshelf.graph.evaluate.sizes import PAPER, sizes
 from moonshelf.graph.evaluate.soundness import is_grounded, soundness
-from moonshelf.graph.evaluate.stability import peak_memory, stability
+from moonshelf.graph.evaluate.stability import stability
 from moonshelf.graph.manifest import MANIFEST
 from moonshelf.graph.ontology import ClassDef, Ontology, PropertyDef
+from moonshelf.graph.spending import peak_memory
 from tests.unit.graph.evaluate import shop
 from tests.unit.graph.toy_backend import ToyBackend
 
@@ -73,6 +74,17 @@ def test_a_model_code_is_no_amount() -> None:
     assert covered.units_by_any_fact.reached == 1
     assert covered.plain_units.reached == 0
     assert covered.missed == ("two: 35 W",)
+
+
+def test_a_number_that_is_said_again_is_reached_with_the_first() -> None:
+    said = shop.document("said", "Acme 20 W fan, 20.0W motor, 20 kW stove, 30 W lamp")
+    found = shop.extraction(said, shop.fact(said, "power", "20 W", Decimal(20), "W"))
+    covered = text_coverage([said], {"said": found})
+    assert (covered.units.mentions, covered.units.reached) == (4, 2)
+    assert (covered.units_by_own_words.mentions, covered.units_by_own_words.reached) == (4, 1)
+    assert covered.missed == ("said: 20 kW", "said: 30 W")
+    other = shop.document("other", "20 W")
+    assert text_coverage([said, other], {"said": found}).units.reached == 2, "of one document"
 
 
 def test_the_plain_pattern_wants_a_whole_unit() -> None:
@@ -186,7 +198,7 @@ def test_a_finished_folder_is_evaluated(tmp_path: Path) -> None:
     assert [(p.induced, p.gold) for p in found.facts.alignment.pairs] == [("color", "brand")]
     assert found.facts.listed.score.f1 == 1
     assert found.facts.strict.score.found == 8  # the power of each
-    assert set(found.seconds) >= {"read", "extract"}
+    assert set(found.spent.seconds) >= {"read", "extract"}
 
 
 def test_a_folder_that_is_no_finished_graph_is_refused(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from moonshelf.graph.report.page import to_html, write_report
 from moonshelf.graph.report.sections.evidence import MOST_FACTS
 from moonshelf.graph.report.sections.marking import MOST_TEXT
 from moonshelf.graph.report.texts import visible
+from moonshelf.graph.spending import Spent
 from tests.unit.graph.report.html_check import Page
 from tests.unit.graph.report.shop import document, made
 
@@ -201,7 +202,9 @@ def test_the_same_graph_gives_the_same_page(found: Findings, tmp_path: Path) -> 
             update={
                 "questions": (),
                 "about": one.about.model_copy(update={"finished": 0.0}),
-                "summary": one.summary.model_copy(update={"seconds": {}}),
+                "summary": one.summary.model_copy(
+                    update={"seconds": {}, "peak_memory": 0, "in_all": Spent()}
+                ),
             }
         )
         pages.append(to_html(still))

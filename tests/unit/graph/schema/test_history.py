@@ -241,3 +241,14 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path) -> None:
         last = max(int(line) for line in said if line.endswith(b"\n"))
         names = {p.name for p in History.open(tmp_path).ontology().properties}
         assert {f"p{k}" for k in range(last + 1)} <= names
+
+
+def test_readers_make_no_history(tmp_path) -> None:
+    with pytest.raises(StoreError, match="no history") as caught:
+        History.open(tmp_path / "ontology", create=False)
+    assert caught.value.where == str(tmp_path / "ontology" / FILE) and caught.value.cure
+    assert list(tmp_path.iterdir()) == []
+    grown(tmp_path)
+    before = (tmp_path / FILE).read_bytes()
+    assert History.open(tmp_path, create=False).ontology().version == 5
+    assert (tmp_path / FILE).read_bytes() == before
