@@ -11,7 +11,7 @@ from moonshelf.graph.builtin.named import attributes_of, is_of
 from moonshelf.graph.builtin.quantities import quantities
 from moonshelf.graph.builtin.reading import read_field
 from moonshelf.graph.ontology import Ontology, PropertyDef
-from moonshelf.graph.records import Document
+from moonshelf.graph.records import Document, TextEvidence
 from moonshelf.graph.validate import Validator
 
 
@@ -43,7 +43,12 @@ def read(text, *properties):
     found = Reader(Knowledge(), ontology).extract(document)
     kept, refused = Validator(ontology).check(found, document)
     facts = {}
-    for fact in sorted(kept, key=lambda f: f.evidence.span.start):
+
+    def place(fact):
+        assert isinstance(fact.evidence, TextEvidence)
+        return fact.evidence.span.start
+
+    for fact in sorted(kept, key=place):
         facts.setdefault(fact.property, []).append(str(getattr(fact.value, "amount", "range")))
     return facts, [r.reason for r in refused]
 
