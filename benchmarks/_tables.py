@@ -5,7 +5,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from moonshelf.files import write_bytes_atomically, write_json_atomically
 
 HARD = ("Pattern", "Fit", "Material", "Occasion")
 COLUMN_NOTE = (
@@ -118,6 +121,13 @@ def markdown(summary: Mapping[str, Mapping[str, Any]], data: str, heading: str, 
     if told:
         lines += ["", f"`{arm}` (rows without † only):", "", *told]
     return "\n".join([*lines, ""])
+
+
+def publish(folder: Path, name: str, text: str, facts: Mapping[str, Any]) -> None:
+    """Shows a table and leaves it in ``folder``, with its figures beside it."""
+    write_bytes_atomically(folder / f"{name}.md", text.encode())
+    write_json_atomically(folder / f"{name}.json", facts)
+    print(text)
 
 
 def _figure(spread: Mapping[str, Any] | None) -> str:

@@ -23,9 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._cells import ROOT, Budget, Cell, add_options, budget_of, exit_code, run_cells
-from benchmarks._tables import COLUMN_NOTE, COLUMNS
+from benchmarks._tables import COLUMN_NOTE, COLUMNS, publish
 from moonshelf.errors import UsageError
-from moonshelf.files import write_bytes_atomically, write_json_atomically
 
 FOLDER = ROOT / "benchmarks" / "ablations"
 PLAIN = "plain"
@@ -144,9 +143,7 @@ def compare(args: argparse.Namespace) -> int:
         )
         name = f"{ablation.name}-{data}-{args.split}-{budget.label}"
         text = markdown(found, data, heading)
-        write_bytes_atomically(args.results / f"{name}.md", text.encode())
-        write_json_atomically(args.results / f"{name}.json", {"heading": heading, "rows": found})
-        print(text)
+        publish(args.results, name, text, {"heading": heading, "rows": found})
     return code
 
 

@@ -27,9 +27,8 @@ from benchmarks._cells import (
     exit_code,
     run_cells,
 )
-from benchmarks._tables import COLUMN_NOTE, markdown, summarize
+from benchmarks._tables import COLUMN_NOTE, markdown, publish, summarize
 from moonshelf.errors import UsageError
-from moonshelf.files import write_bytes_atomically, write_json_atomically
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,10 +66,8 @@ def _report(
         heading = f"{data}, {args.split} split, {budget.label} of training, seeds {args.seeds}"
         text = f"{markdown(summary, data, heading, first)}\n{COLUMN_NOTE}\n"
         name = f"{data}-{args.split}-{budget.label}"
-        write_bytes_atomically(args.results / f"{name}.md", text.encode())
         facts = {"heading": heading, "rows": summary, "spent": [_facts(cell) for cell in cells]}
-        write_json_atomically(args.results / f"{name}.json", facts)
-        print(text)
+        publish(args.results, name, text, facts)
 
 
 def _facts(cell: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,9 +16,9 @@ import argparse
 from collections.abc import Sequence
 
 from benchmarks._cells import ROOT, Budget, Cell, add_options, budget_of, exit_code, run_cells
+from benchmarks._tables import publish
 from benchmarks.ablation import PLAIN, differences, markdown
 from moonshelf.errors import UsageError
-from moonshelf.files import write_bytes_atomically, write_json_atomically
 
 RECIPE = "pretrain"
 
@@ -65,11 +65,7 @@ def compare(args: argparse.Namespace) -> int:
         name = f"{data}-{args.split}-{budget.label}"
         text = markdown(found, data, heading)
         spent = [{k: cell[k] for k in ("seed", "budget", "spent")} for cell in finished]
-        write_bytes_atomically(args.results / f"{name}.md", text.encode())
-        write_json_atomically(
-            args.results / f"{name}.json", {"heading": heading, "rows": found, "spent": spent}
-        )
-        print(text)
+        publish(args.results, name, text, {"heading": heading, "rows": found, "spent": spent})
     return code
 
 

@@ -109,13 +109,15 @@ class AlignStage:
         self.widths = _widths(name, config, encoder)
         self._seed = seed
         self.teacher: Mapping[View, np.ndarray] = {}
-        self.log = log = open_pairs(name, config, source)
+        log = open_pairs(name, config, source)
         found = find_terms(name, config, source, self.groups, log)
         planned = found.planned
         self.dropped, self.without_pairs = found.dropped, found.without_pairs
         terms = [config.terms[term.name] for term in planned]
         self.plan = BatchPlan(planned, config.batch, seed, mixed=config.mixing == "mixed")
-        asked = Partners(log_pairs(log, source)) if log is not None else None
+        # Every pair that the log knows: int64 [P, 2], none where no term draws from one.
+        self.asked = np.empty((0, 2), np.int64) if log is None else log_pairs(log, source)
+        asked = Partners(self.asked)
         partners = [
             Partners(p.pairs) if t.source == "session" else asked if t.source == "log" else None
             for p, t in zip(planned, terms, strict=True)

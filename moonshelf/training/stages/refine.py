@@ -45,7 +45,6 @@ from moonshelf.training.negatives import COLUMNS, Items, Queue, item_labels, joi
 from moonshelf.training.refine_settings import RefineConfig
 from moonshelf.training.stages.align import About, AlignStage
 from moonshelf.training.steps import Drawn, Part
-from moonshelf.training.terms import log_pairs
 
 _VIEWS = {view: code for code, view in enumerate(View)}
 
@@ -90,8 +89,8 @@ class RefineStage(AlignStage):
             self.queue = Queue(config.queued, room, encoder.dim).to(device)
         self.hard = None
         if config.hard_negatives:
-            asked = np.empty((0, 2), np.int64) if self.log is None else log_pairs(self.log, source)
-            self.hard = HardItems(name, config.hard_negatives, self.steps, source, asked, seed)
+            each = config.hard_negatives
+            self.hard = HardItems(name, each, self.steps, source, self.asked, seed)
 
     @property
     def _softmax(self) -> bool:

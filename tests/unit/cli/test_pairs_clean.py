@@ -15,19 +15,12 @@ from moonshelf.catalog.product import Event, Product, Query
 from moonshelf.catalog.store import Catalog
 from moonshelf.catalog.writer import CatalogWriter
 from moonshelf.cli.main import main
-from moonshelf.encoder import FastConfig, build_encoder
-from moonshelf.encoder.config import PictureConfig, StemConfig
+from moonshelf.encoder import build_encoder
 from tests.log_shop import HOSTILE
+from tests.small_encoder import FAST
 from tests.small_shop import COLORS, SHAPES, picture
 
 Captured = pytest.CaptureFixture[str]
-FAST = FastConfig(
-    vocabulary=300,
-    width=16,
-    dim=8,
-    stem=StemConfig(width=4),
-    pictures=PictureConfig(height=32, width=32),
-)
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,12 @@ from moonshelf.catalog.store import Catalog
 from moonshelf.catalog.writer import CatalogWriter
 from moonshelf.cli.evaluate import default_suite
 from moonshelf.cli.main import main
-from moonshelf.encoder import FastConfig, build_encoder
-from moonshelf.encoder.config import PictureConfig, StemConfig
+from moonshelf.encoder import build_encoder
 from moonshelf.evaluation import evaluate
 from moonshelf.evaluation.controls import controls
 from moonshelf.evaluation.shelf import Shelf
 from moonshelf.evaluation.suite import Suite
+from tests.small_encoder import FAST
 from tests.unit.evaluation.shop import MemoryCatalog
 
 
@@ -103,14 +103,7 @@ def test_json_prints_one_object_and_nothing_else(
 
 def test_prefixes_are_measured_beside_the_whole(folder: Path, tmp_path: Path) -> None:
     """Rows of a run and of its prefixes; the whole width asked for is no second row."""
-    config = FastConfig(
-        vocabulary=300,
-        width=16,
-        dim=8,
-        stem=StemConfig(width=4),
-        pictures=PictureConfig(height=32, width=32),
-    )
-    build_encoder(config, [f"red thing {k}" for k in range(20)]).save(tmp_path / "run")
+    build_encoder(FAST, [f"red thing {k}" for k in range(20)]).save(tmp_path / "run")
     words = ["evaluate", str(tmp_path / "run"), "--catalog", str(folder), "--widths", "2", "8", "4"]
     assert main([*words, "--out", str(tmp_path / "out")]) == 0
     told = json.loads((tmp_path / "out" / "metrics.json").read_text())

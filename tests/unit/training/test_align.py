@@ -13,8 +13,7 @@ from moonshelf.catalog.pixels import PixelCache
 from moonshelf.catalog.product import Event, Product, View
 from moonshelf.catalog.store import Catalog
 from moonshelf.catalog.writer import CatalogWriter
-from moonshelf.encoder import FastConfig, build_encoder
-from moonshelf.encoder.config import PictureConfig, StemConfig
+from moonshelf.encoder import build_encoder
 from moonshelf.objectives.contrastive import info_nce_dense
 from moonshelf.training import contents
 from moonshelf.training.augment import augment_pictures, augment_text
@@ -28,6 +27,7 @@ from moonshelf.training.settings import (
     TermConfig,
 )
 from moonshelf.training.stages.align import AlignStage, Temperature
+from tests.small_encoder import FAST
 from tests.small_shop import picture, write_small_shop
 
 CPU = torch.device("cpu")
@@ -266,14 +266,7 @@ def test_losses_together_are_the_losses_alone(shop: Catalog, mini_batch: int | N
     )
     config = AlignConfig(steps=1, batch=16, mini_batch=mini_batch, terms={"x": term})
     source = ContentSource(shop, PixelCache.build(shop, 32, 32))
-    fast = FastConfig(
-        vocabulary=300,
-        width=16,
-        dim=8,
-        stem=StemConfig(width=4),
-        pictures=PictureConfig(height=32, width=32),
-    )
-    encoder = build_encoder(fast, ["a red bar", "a green bar", "same words"])
+    encoder = build_encoder(FAST, ["a red bar", "a green bar", "same words"])
     found = AlignStage("align", config, encoder, source, seed=0, device=CPU)
     work = found.work(0)
     vectors = [torch.cat([encoder(collate()) for collate in side]) for side in work.sides]

@@ -17,8 +17,7 @@ from moonshelf.catalog.pixels import PixelCache
 from moonshelf.catalog.product import Content, Product, Query, View
 from moonshelf.catalog.store import Catalog
 from moonshelf.catalog.writer import CatalogWriter
-from moonshelf.encoder import FastConfig, build_encoder
-from moonshelf.encoder.config import PictureConfig, StemConfig
+from moonshelf.encoder import build_encoder
 from moonshelf.errors import DataError, UsageError
 from moonshelf.objectives.contrastive import info_nce_dense
 from moonshelf.training.augment import augment_pictures
@@ -27,16 +26,10 @@ from moonshelf.training.settings import AlignConfig, AugmentConfig, TermConfig
 from moonshelf.training.stages.align import AlignStage
 from moonshelf.training.terms import find_terms
 from tests.log_shop import write_log_shop
+from tests.small_encoder import FAST
 from tests.small_shop import picture
 
 CPU = torch.device("cpu")
-FAST = FastConfig(
-    vocabulary=300,
-    width=16,
-    dim=8,
-    stem=StemConfig(width=4),
-    pictures=PictureConfig(height=32, width=32),
-)
 
 
 @pytest.fixture(scope="module")

@@ -16,16 +16,14 @@ from moonshelf.catalog.pair_set import PairSet
 from moonshelf.catalog.pixels import PixelCache
 from moonshelf.catalog.product import Content, View, product_content
 from moonshelf.catalog.store import Catalog
-from moonshelf.encoder import FastConfig, build_encoder
+from moonshelf.encoder import build_encoder
 from moonshelf.encoder.base import Encoder
-from moonshelf.encoder.config import PictureConfig, StemConfig
+from moonshelf.encoder.config import PictureConfig
 from moonshelf.errors import DataError
 from moonshelf.training import pair_similarity
 from moonshelf.training.pair_similarity import pair_similarities, run_fields
 from tests.log_shop import write_log_shop
-
-CANVAS = PictureConfig(height=32, width=32)
-FAST = FastConfig(vocabulary=300, width=16, dim=8, stem=StemConfig(width=4), pictures=CANVAS)
+from tests.small_encoder import FAST
 
 
 @pytest.fixture(scope="module")

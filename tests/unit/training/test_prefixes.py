@@ -9,13 +9,13 @@ import torch
 
 from moonshelf.catalog.pixels import PixelCache
 from moonshelf.catalog.product import View
-from moonshelf.encoder import FastConfig, build_encoder
-from moonshelf.encoder.config import PictureConfig, StemConfig
+from moonshelf.encoder import build_encoder
 from moonshelf.errors import UsageError
 from moonshelf.objectives.contrastive import info_nce_dense
 from moonshelf.training.contents import ContentSource
 from moonshelf.training.settings import AlignConfig, TermConfig
 from moonshelf.training.stages.align import AlignStage
+from tests.small_encoder import FAST
 from tests.small_shop import write_small_shop
 
 
@@ -25,14 +25,7 @@ def test_prefixes_are_trained_beside_the_whole(tmp_path: Path):
     terms = {"x": TermConfig(query=View.TEXT, item=View.IMAGE)}
     config = AlignConfig(steps=1, batch=16, terms=terms, matryoshka=(2, 4))
     source = ContentSource(shop, PixelCache.build(shop, 32, 32))
-    fast = FastConfig(
-        vocabulary=300,
-        width=16,
-        dim=8,
-        stem=StemConfig(width=4),
-        pictures=PictureConfig(height=32, width=32),
-    )
-    encoder = build_encoder(fast, ["a red bar", "a green bar"])
+    encoder = build_encoder(FAST, ["a red bar", "a green bar"])
     found = AlignStage("align", config, encoder, source, seed=0, device=torch.device("cpu"))
     work = found.work(0)
     query, item = (torch.cat([encoder(collate()) for collate in side]) for side in work.sides)

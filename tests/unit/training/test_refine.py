@@ -17,8 +17,7 @@ from moonshelf.catalog.product import Product, View
 from moonshelf.catalog.store import Catalog
 from moonshelf.catalog.writer import CatalogWriter
 from moonshelf.config import load_config
-from moonshelf.encoder import FastConfig, build_encoder
-from moonshelf.encoder.config import PictureConfig, StemConfig
+from moonshelf.encoder import build_encoder
 from moonshelf.errors import DataError, UsageError
 from moonshelf.objectives.circle import circle_dense
 from moonshelf.objectives.contrastive import KeepOut, info_nce_dense
@@ -30,17 +29,11 @@ from moonshelf.training.run import train
 from moonshelf.training.settings import PairConfig, TermConfig
 from moonshelf.training.stages.refine import RefineStage
 from tests.invariants.resume_job import RECIPE
+from tests.small_encoder import FAST
 from tests.small_shop import picture, write_small_shop
 
 CPU = torch.device("cpu")
 TEXT, PIC, MM = View.TEXT, View.IMAGE, View.BOTH
-FAST = FastConfig(
-    vocabulary=300,
-    width=16,
-    dim=8,
-    stem=StemConfig(width=4),
-    pictures=PictureConfig(height=32, width=32),
-)
 TI = {"x": TermConfig(query=TEXT, item=PIC)}
 MANY = {
     "ti": TermConfig(query=TEXT, item=PIC, together={"whole": PairConfig(query=PIC, item=MM)}),
