@@ -10,7 +10,9 @@ in the manifest and is absent from the cache, never a black square.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +28,7 @@ from moonshelf.catalog.manifest import MANIFEST
 from moonshelf.catalog.problem import Problem
 from moonshelf.catalog.store import Catalog
 from moonshelf.errors import CatalogError, DataError, ImageError, UsageError
-from moonshelf.files import atomic_folder, write_json_atomically
+from moonshelf.files import atomic_folder, locked, write_json_atomically
 from moonshelf.progress import Progress, silent
 
 Of = Literal["products", "queries"]
@@ -70,7 +72,8 @@ class PixelCache:
         of: Of = "products",
     ) -> PixelCache:
         """The cache of ``catalog`` for a canvas; decoded now unless it is there already. Its rows
-        are those of the products, or of the query table.
+        are those of the products, or of the query table. Of processes that ask at once, one
+        decodes; the others wait and open what it made.
 
         Raises:
             UsageError: the canvas has no pixels.
@@ -80,12 +83,15 @@ class PixelCache:
         if height < 1 or width < 1:
             raise UsageError(f"a canvas of {height} x {width} has no pixels", cure="enlarge it")
         folder = cache_folder(catalog, height, width, of)
-        try:
+        # What cannot be opened is none yet, or of an older catalogue: it is only a cache.
+        with contextlib.suppress(CatalogError):
             return cls.open(catalog, height, width, of)
-        except CatalogError:
-            pass  # none yet, or of an older catalogue: it is only a cache
-        with writing(folder), atomic_folder(folder) as scratch:
-            _write(scratch, catalog, (height, width), limits or Limits(), progress or silent, of)
+        with writing(folder), _alone(folder):
+            with contextlib.suppress(CatalogError):  # made while this process waited
+                return cls.open(catalog, height, width, of)
+            with atomic_folder(folder) as scratch:
+                size = (height, width)
+                _write(scratch, catalog, size, limits or Limits(), progress or silent, of)
         return cls.open(catalog, height, width, of)
 
     @classmethod
@@ -141,6 +147,16 @@ class PixelCache:
 
 def cache_folder(catalog: Catalog, height: int, width: int, of: Of = "products") -> Path:
     return catalog.path / "cache" / f"{KINDS[of]}-{height}x{width}"
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time, for as long as that takes: the lock falls with a killed one."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    busy = CatalogError("is being built", where=str(folder), cure="wait until it is done")
+    file = folder.with_name(f".{folder.name}.lock").open("ab")
+    with file, locked(file, busy, wait_s=math.inf):
+        yield
 
 
 def _key(catalog: Catalog, height: int, width: int, of: Of) -> dict[str, Any]:

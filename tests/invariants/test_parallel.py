@@ -32,17 +32,19 @@ def results(request, shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Re
     folder, size = tmp_path_factory.mktemp("group"), request.param
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     script = str(ROOT / "tests" / "invariants" / "parallel_job.py")
-    processes = [
-        subprocess.Popen(
-            [sys.executable, script, str(folder), str(rank), str(size), str(shop)], env=environment
-        )
-        for rank in range(size)
-    ]
+    words = [folder / f"{rank}.err" for rank in range(size)]
+    processes = []
+    for rank, said in enumerate(words):
+        command = [sys.executable, script, str(folder), str(rank), str(size), str(shop)]
+        with said.open("wb") as stderr:
+            processes.append(subprocess.Popen(command, env=environment, stderr=stderr))
     try:
-        assert [p.wait(240) for p in processes] == [0] * size
+        ends = [process.wait(240) for process in processes]
     finally:
         for process in processes:
             process.kill()
+    # Each last word, because one that fails takes the others with it.
+    assert ends == [0] * size, "\n".join(said.read_text()[-2500:] for said in words)
     return [dict(np.load(folder / f"{rank}.npz")) for rank in range(size)]
 
 

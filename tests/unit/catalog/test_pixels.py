@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +72,27 @@ def test_a_second_build_reads_what_is_there(
     assert PixelCache.build(catalog, 8, 8).has(0)
 
 
+def test_of_builds_at_once_one_decodes_and_the_others_wait(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together, decoded = threading.Barrier(4), []
+
+    def slowly(*given: Any) -> np.ndarray:
+        decoded.append(1)
+        time.sleep(0.01)
+        return decode_picture(*given)
+
+    def build(_: int) -> PixelCache:
+        together.wait()
+        return PixelCache.build(catalog, 8, 8)
+
+    monkeypatch.setattr(pixels, "decode_picture", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        caches = list(pool.map(build, range(4)))
+    assert len(decoded) == 7
+    assert all(np.array_equal(cache[8], caches[0][8]) for cache in caches)
+
+
 def test_another_catalogue_or_decoder_makes_it_stale(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,4 +156,5 @@ def test_a_full_disk_leaves_nothing(catalog: Catalog, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Path, "open", opened)
     with pytest.raises(DiskFullError):
         PixelCache.build(catalog, 8, 8)
-    assert list((catalog.path / "cache").iterdir()) == []
+    left = [path.name for path in (catalog.path / "cache").iterdir()]
+    assert left == [".pixels-8x8.lock"]  # empty, and kept: who waits for it holds it by its file
