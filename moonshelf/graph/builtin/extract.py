@@ -25,11 +25,11 @@ from moonshelf.graph.builtin.find_words import (
 )
 from moonshelf.graph.builtin.guards import Zone, guarded
 from moonshelf.graph.builtin.knowledge import Knowledge
+from moonshelf.graph.builtin.makers import maker_of
 from moonshelf.graph.builtin.measures import words_and_pairs
 from moonshelf.graph.builtin.plan import Plan, plan_of
 from moonshelf.graph.builtin.reading import FieldReading, read_document
 from moonshelf.graph.builtin.spelled import Bounds, KindOf, bounds_by_kind, bounds_for, has_doubtful
-from moonshelf.graph.builtin.survey import maker_of
 from moonshelf.graph.builtin.tagger import Tagger
 from moonshelf.graph.ontology import ROOT, Ontology
 from moonshelf.graph.records import Document, Extraction, Fact, Refusal, Span, TextEvidence

@@ -17,10 +17,10 @@ from moonshelf.graph.builtin.candidate import (
 from moonshelf.graph.builtin.codes import SHORTEST, find_codes, find_standards
 from moonshelf.graph.builtin.colors import find_colors, find_materials
 from moonshelf.graph.builtin.guards import guarded
+from moonshelf.graph.builtin.makers import SHORTEST_NAME, brand_places
 from moonshelf.graph.builtin.phrases import split
 from moonshelf.graph.builtin.reading import FieldReading, Word
 from moonshelf.graph.builtin.segments import Segment
-from moonshelf.graph.builtin.survey import SHORTEST_NAME, brand_places
 from moonshelf.graph.builtin.titles import colors, descriptors, is_code_like, prepositions, stops
 from moonshelf.graph.builtin.wording import functions
 from moonshelf.graph.ontology import PropertyDef

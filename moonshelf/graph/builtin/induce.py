@@ -15,6 +15,7 @@ from moonshelf.graph.builtin.codes import CodeHabits, code_units
 from moonshelf.graph.builtin.domains import with_domains
 from moonshelf.graph.builtin.headings import induce_headings
 from moonshelf.graph.builtin.knowledge import Knowledge
+from moonshelf.graph.builtin.makers import maker_of
 from moonshelf.graph.builtin.marks import decimal_mark
 from moonshelf.graph.builtin.measured import measured
 from moonshelf.graph.builtin.measures import usual_readings
@@ -23,7 +24,7 @@ from moonshelf.graph.builtin.numbers import Sign
 from moonshelf.graph.builtin.phrases import Phrases
 from moonshelf.graph.builtin.reading import is_title, read_document, read_field
 from moonshelf.graph.builtin.spelled import KindOf
-from moonshelf.graph.builtin.survey import Survey, Tally, maker_of
+from moonshelf.graph.builtin.survey import Survey, Tally
 from moonshelf.graph.builtin.titles import Title, distinct, title_of
 from moonshelf.graph.builtin.types import Kind, class_defs, induce_kinds
 from moonshelf.graph.builtin.worded import general, worded

@@ -5,9 +5,8 @@ One pass over documents. Everything is counted once a document, under masked and
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -18,31 +17,25 @@ from moonshelf.graph.builtin.codes import (
     find_codes,
     find_standards,
     is_code_unit,
-    is_standard,
     token_key,
 )
 from moonshelf.graph.builtin.colors import find_colors, find_materials
 from moonshelf.graph.builtin.guards import guarded
+from moonshelf.graph.builtin.leftover import Phrase, items
 from moonshelf.graph.builtin.measures import Name, names_of, reading_of, words_and_pairs
 from moonshelf.graph.builtin.phrases import Phrases, key_words
 from moonshelf.graph.builtin.reading import FieldReading, Word
 from moonshelf.graph.builtin.spelled import Spelled, has_doubtful, is_doubtful
 from moonshelf.graph.builtin.terms import SIDES
-from moonshelf.graph.builtin.titles import is_code_like, is_glued_letter, prepositions, stops
+from moonshelf.graph.builtin.titles import is_glued_letter
 from moonshelf.graph.text import fold_value
 
-Phrase = tuple[str, ...]
 LONGEST_ITEM = 5
-# A known name elsewhere in a title may be a common word ("w", "gas").
-SHORTEST_NAME = 4
 LONGEST_VALUE = 60
 # A segment of more words is no list and no line, whatever its marks.
 LONGEST_SEGMENT = 120
-# Words of a segment that names a thing with its material.
-LONGEST_MADE = 4
 # Capitals before a code are part of it only if they are few: GIC, not SHIZEN.
 LONGEST_HEAD = 4
-_SPOKEN = ("#", "#in1")
 
 
 @dataclass
@@ -64,25 +57,6 @@ class Tally:
     beside_name: int = 0
     opening: int = 0
     raw: Counter[str] = field(default_factory=Counter)
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """Words of one segment that are left when what is known is taken out.
-
-    Attributes:
-        words: as :class:`Word`.
-        whole: they are all that the segment holds.
-        beside_name: a brand stands right before, or a code beside.
-    """
-
-    words: tuple[Word, ...]
-    whole: bool
-    beside_name: bool
-
-    @property
-    def phrase(self) -> Phrase:
-        return tuple(w.word for w in self.words)
 
 
 @dataclass
@@ -275,7 +249,7 @@ class _Counting:
     ) -> None:
         if len(words) > LONGEST_SEGMENT:
             return
-        for item in items(reading, words, codes, self.survey):
+        for item in items(reading, words, codes, self.survey.brands, self.survey.types):
             phrase = item.phrase
             for pair in pairwise(phrase):
                 self.survey.pairs[pair] += self.first("pair", pair)
@@ -288,112 +262,3 @@ class _Counting:
                 found.whole += item.whole
                 found.beside_name += item.beside_name
                 found.opening += reading.title and item.words[0].start == reading.words[0].start
-
-
-def items(
-    reading: FieldReading,
-    words: Sequence[Word],
-    codes: Sequence[tuple[int, int]],
-    known: Survey,
-) -> Iterator[Item]:
-    """What is left of a segment without brands, types, colors, materials, codes and quantities.
-
-    Bare counts and modes stay, as their nouns name them ("4 way swing").
-    """
-    taken = _taken(reading, words, codes, known)
-    if "material" in taken and len(words) <= LONGEST_MADE and set(taken) <= {"", "material"}:
-        # "Mesh filter" is a kind of filter; alone, the material is all there is.
-        if len(words) > 1:
-            yield Item(tuple(words), True, False)
-        return
-    begin = 0
-    for k in range(len(words) + 1):
-        stop = k == len(words) or taken[k] != ""
-        if not stop:
-            continue
-        run, coded = _trim(words[begin:k])
-        if run and run[-1].end < reading.whole:
-            before = taken[begin - 1] if begin else ""
-            after = taken[k] if k < len(words) else ""
-            inside = reading.segments[run[0].segment].inside
-            named = before in ("brand", "code") or (before == "quantity" and inside)
-            yield Item(tuple(run), len(run) == len(words), named or coded or after == "code")
-        begin = k + 1
-
-
-def _taken(
-    reading: FieldReading,
-    words: Sequence[Word],
-    codes: Sequence[tuple[int, int]],
-    known: Survey,
-) -> list[str]:
-    """For each word what takes it out; "" for those that stay."""
-    taken = [""] * len(words)
-    for k, word in enumerate(words):
-        if _is_in(word, codes):
-            taken[k] = "code"
-        elif word.quantity is not None and word.word not in _SPOKEN:
-            taken[k] = "quantity"
-        elif k and word.word in prepositions():
-            taken[k] = "preposition"
-        elif (zone := guarded(reading.zones, word.start, word.end)) and not zone.behind:
-            taken[k] = "guarded"
-    for first, last in find_colors(words, reading.text):
-        taken[first:last] = ["color"] * (last - first)
-    for match in find_materials(words, reading.text):
-        taken[match.first : match.last] = ["material"] * (match.last - match.first)
-    for match in known.types.find(words, reading.text):
-        taken[match.first : match.last] = ["type"] * (match.last - match.first)
-    for first, last in brand_places(words, known.brands):
-        taken[first:last] = ["brand"] * (last - first)
-    return taken
-
-
-def _is_in(word: Word, spans: Sequence[tuple[int, int]]) -> bool:
-    """Whether a word touches one of ``spans``, which are in order and apart."""
-    k = bisect_right(spans, (word.end, 0)) - 1
-    return k >= 0 and spans[k][0] < word.end and word.start < spans[k][1]
-
-
-def maker_of(readings: Sequence[FieldReading], brands: Brands) -> str | None:
-    """Compact spelling of the first known brand of the title."""
-    title = next((r for r in readings if r.title), None)
-    if title is None:
-        return None
-    words = [w for w in title.words if w.segment >= 0]
-    for first, last in brand_places(words, brands):
-        compact = "".join(w.word for w in words[first:last])
-        if (first == 0 or len(compact) >= SHORTEST_NAME) and not guarded(
-            title.zones, words[first].start, words[last - 1].end
-        ):
-            return compact
-    return None
-
-
-def brand_places(words: Sequence[Word], brands: Brands) -> Iterator[tuple[int, int]]:
-    """Places [first, last) of known brands, however they are spelled."""
-    place = 0
-    while place < len(words):
-        for size in range(min(brands.longest, len(words) - place), 0, -1):
-            if "".join(w.word for w in words[place : place + size]) in brands.names:
-                yield place, place + size
-                place += size
-                break
-        else:
-            place += 1
-
-
-def _trim(run: Sequence[Word]) -> tuple[Sequence[Word], bool]:
-    """Without stops and codes at its edges; whether there was a code ("18K Durafresh")."""
-    coded = False
-    while run and (run[0].word in stops() or _is_short_code(run[0])):
-        coded = coded or _is_short_code(run[0])
-        run = run[1:]
-    while run and (run[-1].word in stops() or _is_short_code(run[-1])):
-        coded = coded or _is_short_code(run[-1])
-        run = run[:-1]
-    return run, coded
-
-
-def _is_short_code(word: Word) -> bool:
-    return word.quantity is None and is_code_like(word.word) and not is_standard(word.word)
