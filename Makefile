@@ -6,6 +6,9 @@ SUPPORTED := 3.11 3.12 3.13 3.14
 RUN := .venv/bin/python
 DEMO_DIR ?= demo
 ARGS ?=
+# Processes that share the tests, file by file. One, with everything a debugger wants: ARGS="-n 0".
+JOBS ?= 2
+PARALLEL := -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # OpenMP threads that spin at barriers starve each other as soon as anything else wants a core.
 export OMP_WAIT_POLICY := PASSIVE
@@ -54,10 +57,10 @@ demo: .venv/demo.stamp ## the whole system on the drawn shop, ends with demo/rep
 	$(RUN) -m moonshelf demo --out $(DEMO_DIR)
 
 test: .venv/dev.stamp ## every test that needs no real data, the slow ones too
-	$(RUN) -m pytest -m "not real_data" $(ARGS)
+	$(RUN) -m pytest $(PARALLEL) -m "not real_data" $(ARGS)
 
 test-quick: .venv/dev.stamp ## the tests for between two edits
-	$(RUN) -m pytest -q -m "not real_data and not slow" $(ARGS)
+	$(RUN) -m pytest $(PARALLEL) -q -m "not real_data and not slow" $(ARGS)
 
 test-real: .venv/dev.stamp ## the checks on the real sets (MOONSHELF_DATA or ../shared/data)
 	$(RUN) -m pytest -m real_data $(ARGS)

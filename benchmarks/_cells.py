@@ -19,12 +19,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks._data_sets import DRAWN, DataSets
 from benchmarks._tables import COLUMNS, figures
 from moonshelf.errors import MoonshelfError, UsageError
 from moonshelf.files import write_json_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 PEER, CONTROLS = "clip-peer", "controls"
+DRAWN_PRODUCTS = 4000
 SHORT = {"core_seconds": "cs", "minutes": "min", "steps": "steps"}
 PEER_FILES = ("clip_peer.py", "_clip.py", "_peer_trainer.py")
 
@@ -47,7 +49,11 @@ class Cell:
 
     Attributes:
         arm: a recipe, the peer or the controls.
+        budget: of stage ``align``; what other stages spend stands in ``overrides``.
         overrides: ``key=value`` of the recipe; ``variant`` is what tables and files call them.
+        log: whether the recipe draws from the pair set of the data set's log.
+        clean: cleaning steps of the purchases that stage ``refine`` draws from, in their order.
+        scorer: the cell whose run is the previous model of step dedup.
     """
 
     data: str
@@ -56,6 +62,9 @@ class Cell:
     budget: Budget
     overrides: tuple[str, ...] = ()
     variant: str = ""
+    log: bool = False
+    clean: tuple[str, ...] = ()
+    scorer: Cell | None = None
 
     @property
     def name(self) -> str:
@@ -73,33 +82,35 @@ class Cells:
     """Runs cells and keeps their files.
 
     Args:
-        work: catalogues and runs; results: finished cells and tables; source: the raw data sets.
+        work: catalogues, pair sets and runs; results: finished cells and tables; source: the raw
+            data sets; drawn: products of the drawn shop.
     """
 
     def __init__(
-        self, source: Path, work: Path, results: Path, *, split: str, threads: int | None
+        self,
+        source: Path,
+        work: Path,
+        results: Path,
+        *,
+        split: str,
+        threads: int | None,
+        drawn: int = DRAWN_PRODUCTS,
     ) -> None:
-        self.source, self.work, self.results = source, work, results
+        self.work, self.results = work, results
         self.split, self.threads = split, threads
-        self._fingerprints: dict[str, str] = {}
+        self.sets = DataSets(source, work, self._moonshelf, drawn)
 
     # ---- one cell ------------------------------------------------------------------------------
     def cell(self, cell: Cell, first_seed: int) -> dict[str, Any]:
         """The finished cell, from its file where that is still valid."""
-        catalog = self.catalog(cell.data)
-        origin = {
-            "arm": cell.arm,
-            "made_by": digest_of(cell.arm, cell.overrides),
-            "catalog": self._fingerprint(cell),
-        }
+        catalog, origin = self.sets.catalog(cell.data), self._origin(cell)
         file = self.file(cell)
         if file.is_file():
             found = json.loads(file.read_text(encoding="utf-8"))
             if {key: found.get(key) for key in origin} == origin:
                 return found
             print(f"{cell.data} {cell.label}: recipe or catalogue has changed, made anew")
-        name = f"{cell.label}-{origin['made_by']}-{origin['catalog'][:8]}"
-        run = self.work / "runs" / cell.data / name
+        run = self._run_folder(cell)
         start = time.monotonic()
         if cell.arm == CONTROLS:
             out = run / f"{cell.data}-{self.split}"
@@ -121,6 +132,17 @@ class Cells:
         write_json_atomically(file, finished)
         return finished
 
+    def _origin(self, cell: Cell) -> dict[str, str]:
+        """What a finished cell must have been made from to be valid still."""
+        words = (*cell.overrides, *(f"clean {step}" for step in cell.clean))
+        made_by = digest_of(cell.arm, words)
+        return {"arm": cell.arm, "made_by": made_by, "catalog": self.sets.fingerprint(cell.data)}
+
+    def _run_folder(self, cell: Cell) -> Path:
+        origin = self._origin(cell)
+        name = f"{cell.label}-{origin['made_by']}-{origin['catalog'][:8]}"
+        return self.work / "runs" / cell.data / name
+
     def file(self, cell: Cell) -> Path:
         return self.results / f"{cell.data}-{self.split}" / f"{cell.label}.json"
 
@@ -134,11 +156,21 @@ class Cells:
             return
         if not (run / "encoder" / "encoder.json").is_file():
             budget = f"stages.align.{cell.budget.key}={cell.budget.amount}"
-            words = [*cell.overrides, budget, f"seed={cell.seed}"]
+            words = [*cell.overrides, *self._pairs(cell, first_seed), budget, f"seed={cell.seed}"]
             words += [f"compute.threads={self.threads}"] if self.threads else []
             resume = ["--resume"] if run.exists() else []
             self._moonshelf("train", cell.arm, "--catalog", catalog, "--out", run, *resume, *words)
         self._moonshelf("evaluate", run, *self._suite(cell, catalog))
+
+    def _pairs(self, cell: Cell, first_seed: int) -> list[str]:
+        """Words that name the pair sets of a cell."""
+        words = [f"data.pairs={self.sets.pairs(cell.data)}"] if cell.log else []
+        if cell.clean:
+            assert cell.scorer is not None  # ablation.py gives every such cell one
+            self.cell(cell.scorer, first_seed)
+            scorer = self._run_folder(cell.scorer)
+            words.append(f"stages.refine.pairs={self.sets.cleaned(cell.data, cell.clean, scorer)}")
+        return words
 
     def _rate(self, cell: Cell, run: Path, first_seed: int) -> list[Any]:
         """The rate that the first seed chose; nothing where this cell has to choose."""
@@ -150,21 +182,7 @@ class Cells:
     def _suite(self, cell: Cell, catalog: Path) -> list[Any]:
         return ["--catalog", catalog, "--suite", cell.data, "--split", self.split]
 
-    # ---- shared by the cells of a data set -----------------------------------------------------
-    def catalog(self, data: str) -> Path:
-        """The imported catalogue of a data set."""
-        folder = self.work / "catalogs" / data
-        if not (folder / "manifest.json").is_file():
-            self._moonshelf("catalog", "import", self.source / data, "--to", folder)
-        return folder
-
-    def _fingerprint(self, cell: Cell) -> str:
-        if cell.data not in self._fingerprints:
-            from moonshelf.catalog.store import Catalog
-
-            self._fingerprints[cell.data] = Catalog.open(self.catalog(cell.data)).fingerprint
-        return self._fingerprints[cell.data]
-
+    # ---- commands ------------------------------------------------------------------------------
     def _moonshelf(self, *words: Any) -> None:
         self._call("moonshelf", *words)
 
@@ -237,12 +255,14 @@ def run_cells(
     """Every cell, by data set, and the exit code: a failed cell is told, the others go on (1);
     Ctrl-C ends with what there is (130)."""
     source = args.data or Path(os.environ.get("MOONSHELF_DATA", ROOT.parent / "shared" / "data"))
-    for data in args.sets:
+    for data in {*args.sets} - {DRAWN}:
         if not (source / data).is_dir() and not (args.work / "catalogs" / data).is_dir():
             raise UsageError(
                 "no such data set", where=str(source / data), cure="pass --data DIR with its folder"
             )
-    kept = Cells(source, args.work, args.results, split=args.split, threads=args.threads)
+    kept = Cells(
+        source, args.work, args.results, split=args.split, threads=args.threads, drawn=args.drawn
+    )
     done: dict[str, list[dict[str, Any]]] = {data: [] for data in args.sets}
     failed, interrupted = [], False
     for number, cell in enumerate(cells, start=1):
@@ -277,14 +297,29 @@ def budget_of(args: argparse.Namespace, default: Budget) -> Budget:
     return next((Budget(key, amount) for key, amount in given if amount), default)
 
 
-def add_options(found: argparse.ArgumentParser, results: Path) -> None:
-    """The options of every comparison."""
+def add_options(
+    found: argparse.ArgumentParser,
+    results: Path,
+    sets: Sequence[str] = ("myntra", "hm"),
+    *,
+    budget: bool = True,
+) -> None:
+    """The options of every comparison; ``sets`` are its data sets where none are named, ``budget``
+    whether it has one for all cells."""
     found.add_argument("--data", type=Path, metavar="DIR", help="default: $MOONSHELF_DATA")
-    found.add_argument("--sets", nargs="+", choices=(*COLUMNS,), default=[*COLUMNS])
-    budget = found.add_mutually_exclusive_group()
-    budget.add_argument("--budget-core-seconds", type=float)
-    budget.add_argument("--budget-minutes", type=float)
-    budget.add_argument("--budget-steps", type=int)
+    found.add_argument("--sets", nargs="+", choices=(*COLUMNS,), default=[*sets])
+    found.add_argument(
+        "--drawn",
+        type=int,
+        default=DRAWN_PRODUCTS,
+        metavar="N",
+        help=f"products of set {DRAWN}, the drawn shop ({DRAWN_PRODUCTS:,})",
+    )
+    if budget:
+        given = found.add_mutually_exclusive_group()
+        given.add_argument("--budget-core-seconds", type=float)
+        given.add_argument("--budget-minutes", type=float)
+        given.add_argument("--budget-steps", type=int)
     found.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     found.add_argument("--split", choices=("test", "val"), default="test")
     found.add_argument("--threads", type=int, help="default: as torch chooses")

@@ -8,28 +8,65 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from moonshelf.evaluation.results import IMAGE_SEARCH
 from moonshelf.files import write_bytes_atomically, write_json_atomically
 
 HARD = ("Pattern", "Fit", "Material", "Occasion")
 COLUMN_NOTE = (
-    f"attributes: mean accuracy over {', '.join(HARD)}; styles: the other variants of the style. "
-    "† not zero-shot: class means of labeled training products."
+    "image search: image-based search recall, photo → product (augmented: photos made from the "
+    f"products' own pictures); attributes: mean accuracy over {', '.join(HARD)}; styles, variants: "
+    "the other products of the group. † not zero-shot: class means of labeled training products."
 )
 
 
 @dataclass(frozen=True)
 class Column:
-    """One figure of a table: a metric of a task, or its mean over several tasks."""
+    """One figure of a table: a metric of a task, or its mean over several tasks; without a task,
+    the headline of the evaluation (image-based search recall)."""
 
     name: str
-    tasks: tuple[str, ...]
-    direction: str
+    tasks: tuple[str, ...] = ()
+    direction: str = ""
     metric: str = "accuracy"
     slice: str = "all"
 
 
+def _headline(photos: str = "") -> tuple[Column, ...]:
+    return tuple(Column(f"image search{photos} R@{k}", metric=f"HitRate@{k}") for k in (1, 10))
+
+
+def _variants(tasks: str, short: str) -> tuple[Column, ...]:
+    """The three directions that ask for the other products of a group."""
+    asked = (("title", "t"), ("picture", "i"), ("product", "mm"))
+    return tuple(
+        Column(f"{short} {view}→mm R@10", (f"{what} -> {tasks}",), f"{view}->mm", "HitRate@10")
+        for what, view in asked
+    )
+
+
+_WORDS_AND_PICTURES = (
+    Column("all t→i R@10", ("title -> picture",), "t->i", "HitRate@10"),
+    Column("all i→t R@10", ("picture -> title",), "i->t", "HitRate@10"),
+)
 COLUMNS = {
+    "grocery": (
+        *_headline(),
+        Column("photo→picture R@1", ("photo -> product picture",), "i->i", "HitRate@1"),
+        Column("photo→title R@1", ("photo -> product title",), "i->t", "HitRate@1"),
+    ),
+    "shop": (
+        *_headline(),
+        *_WORDS_AND_PICTURES,
+        *_variants("variants", "variants"),
+        Column("type i", ("article type",), "i"),
+        Column("type mm", ("article type",), "mm"),
+        Column("color i", ("color",), "i"),
+        Column("pattern i", ("pattern",), "i"),
+    ),
     "myntra": (
+        *_headline(" (augmented)"),
+        *_WORDS_AND_PICTURES,
+        *_variants("variants", "variants"),
         Column("t→i R@1", ("gallery title -> picture",), "t->i", "HitRate@1"),
         Column("t→i R@10", ("gallery title -> picture",), "t->i", "HitRate@10"),
         Column("i→t R@10", ("gallery picture -> title",), "i->t", "HitRate@10"),
@@ -40,8 +77,9 @@ COLUMNS = {
         Column("article type mm", ("article type",), "mm"),
     ),
     "hm": (
-        Column("styles i→mm R@10", ("picture -> styles",), "i->mm", "HitRate@10"),
-        Column("styles mm→mm R@10", ("product -> styles",), "mm->mm", "HitRate@10"),
+        *_headline(" (augmented)"),
+        *_WORDS_AND_PICTURES,
+        *_variants("styles", "styles"),
         Column("color i", ("perceived color",), "i"),
         Column("color mm", ("perceived color",), "mm"),
         Column("type i", ("product type",), "i"),
@@ -51,12 +89,19 @@ COLUMNS = {
 
 
 def figures(embedder: Mapping[str, Any], data: str) -> dict[str, dict[str, Any]]:
-    """Columns an embedder has, in percent. One whose tasks it could not do is absent."""
+    """Columns an embedder has, in percent. One whose tasks it could not do, or whose K is too large
+    for the pool, is absent."""
     done = {(t["task"], t["direction"], t["slice"]): t for t in embedder["tasks"]}
     found: dict[str, dict[str, Any]] = {}
     for column in COLUMNS[data]:
+        if not column.tasks:
+            headline = (embedder.get(IMAGE_SEARCH) or {"metrics": {}})["metrics"]
+            if column.metric in headline:
+                value = 100 * headline[column.metric]["value"]
+                found[column.name] = {"value": value, "supervised": False}
+            continue
         keys = [(task, column.direction, column.slice) for task in column.tasks]
-        if not all(key in done for key in keys):
+        if not all(key in done and column.metric in done[key]["metrics"] for key in keys):
             continue
         values = [done[key]["metrics"][column.metric]["value"] for key in keys]
         supervised = any(done[key]["method"] == "supervised centroid" for key in keys)

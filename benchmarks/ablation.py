@@ -2,10 +2,12 @@
 
     python -m benchmarks.ablation align --data DIR --budget-steps 200 --seeds 0 1 2
 
-A file in ``ablations/`` names the recipe and its variants, each some ``key=value`` of it. The plain
-recipe is an arm like the others. The default budget is in steps, so that a variant that is only
-cheaper does not win by learning longer; ``--budget-core-seconds`` asks what it is worth at equal
-time. Runs on the val split: these tables choose what a recipe holds, and test reports it once.
+A file in ``ablations/`` names the recipe and its variants, each some ``key=value`` of it, or a
+table (_variants.py: stages beside ``align``, which take their share out of the same budget, and
+cleaned pairs). The plain recipe is an arm like the others. The default budget is in steps, so that
+a variant that is only cheaper does not win by learning longer; ``--budget-core-seconds`` asks what
+it is worth at equal time. Runs on the val split: these tables choose what a recipe holds, and test
+reports it once.
 
 The table shows the plain arm, and of every variant the mean difference from it over seeds (variant
 minus plain, percentage points), paired by seed, with its standard deviation. A difference is marked
@@ -16,60 +18,13 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from benchmarks._cells import ROOT, Budget, Cell, add_options, budget_of, exit_code, run_cells
+from benchmarks._cells import ROOT, Budget, add_options, budget_of, exit_code, run_cells
 from benchmarks._tables import COLUMN_NOTE, COLUMNS, publish
+from benchmarks._variants import PLAIN, Ablation
 from moonshelf.errors import UsageError
-
-FOLDER = ROOT / "benchmarks" / "ablations"
-PLAIN = "plain"
-
-
-@dataclass(frozen=True)
-class Ablation:
-    """A recipe and, by name, what each variant changes in it."""
-
-    name: str
-    recipe: str
-    variants: Mapping[str, tuple[str, ...]]
-
-    @classmethod
-    def read(cls, asked: str) -> Ablation:
-        """By the name of a file in ``ablations/``, or by its path.
-
-        Raises:
-            UsageError: no such file, or it is not made as this one needs it.
-        """
-        path = Path(asked) if asked.endswith(".toml") else FOLDER / f"{asked}.toml"
-        if not path.is_file():
-            known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
-            raise UsageError("no such ablation", where=str(path), cure=f"choose from {known}")
-        held = tomllib.loads(path.read_text(encoding="utf-8"))
-        recipe, variants = held.get("recipe"), held.get("variants")
-        if not isinstance(recipe, str) or not isinstance(variants, dict) or not variants:
-            raise UsageError(
-                "needs recipe = NAME and a table [variants]", where=str(path), cure="see align.toml"
-            )
-        found = {name: tuple(words) for name, words in variants.items()}
-        return cls(path.stem, recipe, {PLAIN: (), **found})
-
-    def cells(self, data: Sequence[str], seeds: Sequence[int], budget: Budget) -> list[Cell]:
-        """Seed by seed, so that an interrupted comparison has whole seeds."""
-        from moonshelf.training.recipe import load_recipe
-
-        for words in self.variants.values():
-            load_recipe(self.recipe, words)  # a wrong word is told before hours of training
-        return [
-            Cell(name, self.recipe, seed, budget, words, variant)
-            for name in data
-            for seed in seeds
-            for variant, words in self.variants.items()
-        ]
 
 
 def differences(cells: Sequence[Mapping[str, Any]], data: str) -> dict[str, dict[str, Any]]:
@@ -141,6 +96,8 @@ def compare(args: argparse.Namespace) -> int:
             f"{ablation.name}: {data}, {args.split} split, {budget.label}, seeds {args.seeds}, "
             "difference from plain"
         )
+        if budget.key == "steps" and any(v.shares for v in ablation.variants.values()):
+            heading += " (steps of other stages cost more or less than those of align)"
         name = f"{ablation.name}-{data}-{args.split}-{budget.label}"
         text = markdown(found, data, heading)
         publish(args.results, name, text, {"heading": heading, "rows": found})

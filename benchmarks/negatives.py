@@ -1,16 +1,20 @@
 """What further negatives, the circle loss and prefixes cost, and the memory of a large batch.
 
-    python -m benchmarks.negatives [--steps 12] [--repeats 7] [--only step loss memory]
+    python -m benchmarks.negatives [--steps 12] [--tries 3] [--repeats 7] [--arms queue ...]
+                                   [--only step queue loss memory]
 
 Needs no data; the peer's loop needs the extra ``bench``. One thread, CPU seconds, each part in a
 process of its own. Arms take turns, in an order that turns too, so that a busy minute of the
 machine meets them all.
 
 * ``step``: a training step of the recipe ``tiny`` on the drawn shop, from planning to the
-  optimizer. The same steps of the same encoder for every arm; the median over steps of an arm's
-  time by that of the plain step:
+  optimizer. The same steps of the same encoder for every arm, each the fastest of its tries; the
+  median over steps of an arm's time by that of the plain step:
   ``queue``, 4,096 vectors of earlier steps for every loss whose negatives they may be; ``circle``;
-  ``prefixes``, seven widths of 256; ``hard``, one item of the category a pair, encoded.
+  ``prefixes``, seven widths of 256; ``hard``, one item of the category a pair, encoded;
+  ``queue beside hard`` both, by ``hard``.
+* ``queue``: the loss of one such step alone, forward and backward, from ready vectors: fastest of
+  the repeats, with the queue and without it.
 * ``loss``: forward and backward of the loss alone, symmetric, width 256, fastest of the repeats:
   InfoNCE, circle loss, seven widths in one pass and in a loop, and the peer's own loop
   (sentence-transformers' MatryoshkaLoss over MultipleNegativesRankingLoss in both directions),
@@ -36,29 +40,26 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks._refine_arms import ARMS, QUEUE, WIDTHS, base, fill, opened, stages, take
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from moonshelf.training.contents import ContentSource
-    from moonshelf.training.stages.align import AlignStage
-
 RESULTS = Path(__file__).parent / "results" / "negatives.json"
-PARTS = ("step", "loss", "memory")
-PRODUCTS = {"step": 2000, "loss": 0, "memory": 6000}
+PARTS = ("step", "queue", "loss", "memory")
+PRODUCTS = {"step": 2000, "queue": 2000, "loss": 0, "memory": 6000}
 """Of the drawn shop; enough train products for one step of 4,096."""
-QUEUE = 4096
-WIDTHS = (8, 16, 32, 64, 128, 192, 256)
 WARM = 2
 
 
 # --- a training step ------------------------------------------------------------------------------
-def step(catalog: Path, steps: int, repeats: int) -> dict[str, Any]:
-    """Seconds of a plain step, and every arm's cost over it."""
+def step(catalog: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """Every arm's time by that of its base, and the seconds of that."""
     import torch
 
     from moonshelf.training.optim import build_optimizer, embedding_names
 
-    made = _stages(catalog)
+    made = stages(catalog, args.arms)
     plain = made["plain"]
     optimizer = build_optimizer(
         plain.encoder.named_parameters(),
@@ -67,119 +68,57 @@ def step(catalog: Path, steps: int, repeats: int) -> dict[str, Any]:
         dtype=torch.float32,
     )
     seconds: dict[str, list[float]] = {name: [] for name in made}
-    for number in range(WARM + steps):
-        for name in _turned(list(made), number):
-            stage = made[name]
-            if name == "queue":
-                _fill(stage, number)
-            started = time.process_time()
-            _take(stage, number, optimizer)
-            if number >= WARM:
-                seconds[name].append(time.process_time() - started)
-    ratios = {
-        name: [a / b for a, b in zip(of, seconds["plain"], strict=True)]
-        for name, of in seconds.items()
-    }
-    return {
-        "steps": steps,
-        "plain, seconds": round(statistics.median(seconds["plain"]), 3),
-        "by plain": {k: round(statistics.median(v), 4) for k, v in ratios.items() if k != "plain"},
-        "quartiles": {
-            name: [round(q, 4) for q in statistics.quantiles(of, n=4)[::2]]
-            for name, of in ratios.items()
-            if name != "plain"
-        },
-    }
-
-
-def _stages(catalog: Path) -> dict[str, AlignStage]:
-    """The arms, over one encoder."""
-    import torch
-
-    from moonshelf.training.recipe import load_recipe
-    from moonshelf.training.refine_settings import RefineConfig
-    from moonshelf.training.settings import AlignConfig
-    from moonshelf.training.stages.align import AlignStage
-    from moonshelf.training.stages.refine import RefineStage
-
-    recipe = load_recipe("tiny")
-    source, encoder = _source(catalog)
-    settings = recipe.stages["align"].model_dump() | {"minutes": None, "steps": 1}
-    settings.pop("kind")
-    bare = settings | {"loss": "info_nce", "hard_negatives": 0, "queue": 0}
-    # One queue for both views that items of this recipe have: each finds QUEUE vectors of its own.
-    arms = {
-        "queue": bare | {"queue": 2 * QUEUE},
-        "circle": bare | {"loss": "circle"},
-        "prefixes": bare | {"matryoshka": WIDTHS[:-1]},
-        "hard": bare | {"hard_negatives": 1},
-    }
-    given: dict[str, Any] = {"seed": 0, "device": torch.device("cpu")}
-    found: dict[str, AlignStage] = {
-        "plain": AlignStage("plain", AlignConfig(**settings), encoder, source, **given)
-    }
-    for name, arm in arms.items():
-        found[name] = RefineStage(name, RefineConfig(**arm), encoder, source, **given)
-    for stage in found.values():
-        stage.plan = found["plain"].plan
+    for number in range(WARM + args.steps):
+        best = dict.fromkeys(made, float("inf"))
+        for turn in range(args.tries):
+            for name in turned(list(made), number + turn):
+                stage = made[name]
+                fill(stage, number)
+                started = time.process_time()
+                take(stage, number, optimizer)
+                best[name] = min(best[name], time.process_time() - started)
+        for name in made if number >= WARM else ():
+            seconds[name].append(best[name])
+    found = {}
+    for name in args.arms:
+        of = [a / b for a, b in zip(seconds[name], seconds[base(name)], strict=True)]
+        found[name] = {
+            "of": base(name),
+            "ratio": round(statistics.median(of), 4),
+            "quartiles": [round(q, 4) for q in statistics.quantiles(of, n=4)[::2]],
+            "seconds": round(statistics.median(seconds[base(name)]), 3),
+            "steps": args.steps,
+            "tries": args.tries,
+        }
     return found
 
 
-def _source(catalog: Path) -> tuple[ContentSource, Any]:
-    import numpy as np
-
-    from moonshelf.catalog.pixels import PixelCache
-    from moonshelf.catalog.store import Catalog
-    from moonshelf.encoder import build_encoder
-    from moonshelf.training.contents import ContentSource
-    from moonshelf.training.recipe import load_recipe
-
-    recipe = load_recipe("tiny")
-    shop = Catalog.open(catalog)
-    canvas = recipe.encoder.pictures
-    source = ContentSource(shop, PixelCache.build(shop, canvas.height, canvas.width))
-    encoder = build_encoder(recipe.encoder, source.texts(np.arange(len(shop))), seed=0).train()
-    return source, encoder
-
-
-def _fill(stage: AlignStage, number: int) -> None:
-    """QUEUE vectors of each view that items of the recipe have, as if a step before had left them:
-    so every step pays the whole price."""
+def queue(catalog: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """Milliseconds of the loss of one step, forward and backward, with a queue and without."""
     import torch
     from torch.nn.functional import normalize
 
-    from moonshelf.catalog.product import View
-    from moonshelf.training.negatives import COLUMNS, Queue
-
-    queue = stage.modules()["queue"]
-    assert isinstance(queue, Queue)
-    views = [k for k, view in enumerate(View) if view in (View.IMAGE, View.BOTH)]
-    count = len(views) * QUEUE
-    queue.vectors[:count] = normalize(torch.randn(count, queue.vectors.shape[1]))
-    rows = torch.arange(count) + len(stage.groups)  # of no product of the batch
-    queue.labels[:count] = rows[:, None].expand(-1, COLUMNS)
-    queue.labels[:count, -1] = torch.tensor(views).repeat(QUEUE)
-    queue.entered[:count], queue.entered[count:] = number - 1, -1
-    if number == 0:
-        queue.entered[:] = -1
-
-
-def _take(stage: AlignStage, number: int, optimizer: Any) -> None:
-    """One whole step, prepared in this thread."""
-    import torch
-
-    from moonshelf.training.gradcache import cached_backward, passes
-
-    work = stage.work(number)
-    batches = (make() for _ in range(passes(work.counts)) for side in work.sides for make in side)
-    optimizer.zero_grad()
-    cached_backward(stage.embed, batches, work.counts, lambda *v: stage.loss(work, *v))
-    torch.nn.utils.clip_grad_norm_(optimizer.parameters, 1.0)
-    optimizer.step(1e-3)  # hardly moves, costs the same
+    made = stages(catalog, ("bare", "queue", "hard", "queue beside hard"))
+    works = {name: stage.work(1) for name, stage in made.items()}
+    best = dict.fromkeys(made, float("inf"))
+    for number in range(1 + args.repeats):  # the first of all warms up
+        for name in turned(list(made), number):
+            stage, work = made[name], works[name]
+            width = stage.encoder.dim
+            vectors = [normalize(torch.randn(len(r), width)).requires_grad_() for r in work.rows]
+            fill(stage, work.step)
+            started = time.process_time()
+            stage.loss(work, *vectors)[0].backward()
+            spent = 1e3 * (time.process_time() - started)
+            best[name] = min(best[name], spent) if number else best[name]
+    return {
+        "term": works["bare"].label,
+        "milliseconds": {name: round(spent, 1) for name, spent in best.items() if name != "plain"},
+    }
 
 
 # --- the loss alone -------------------------------------------------------------------------------
-def loss(catalog: Path, steps: int, repeats: int) -> dict[str, Any]:
+def loss(catalog: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Seconds of forward and backward of each loss."""
     import torch
     from torch.nn.functional import normalize
@@ -196,8 +135,8 @@ def loss(catalog: Path, steps: int, repeats: int) -> dict[str, Any]:
     for rows, arms in ((2048, _losses()), (256, _with_extra(extra))):
         best = dict.fromkeys(arms, float("inf"))
         sides = pairs(rows)
-        for number in range(1 + repeats):  # the first of all warms up
-            for name in _turned(list(arms), number):
+        for number in range(1 + args.repeats):  # the first of all warms up
+            for name in turned(list(arms), number):
                 started = time.process_time()
                 torch.autograd.grad(arms[name](*sides), sides)
                 spent = time.process_time() - started
@@ -279,7 +218,7 @@ def _check_peer(sides: Sequence[Tensor]) -> None:
 
 
 # --- memory ---------------------------------------------------------------------------------------
-def memory(catalog: Path, steps: int, repeats: int) -> dict[str, Any]:
+def memory(catalog: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Peak of a process that takes one step of 4,096 pairs of pictures."""
     import torch
 
@@ -288,7 +227,7 @@ def memory(catalog: Path, steps: int, repeats: int) -> dict[str, Any]:
     from moonshelf.training.settings import AlignConfig, TermConfig
     from moonshelf.training.stages.align import AlignStage
 
-    source, encoder = _source(catalog)
+    source, encoder = opened(catalog)
     before = _peak_mib()
     term = TermConfig(query=View.TEXT, item=View.BOTH)
     config = AlignConfig(steps=1, batch=4096, mini_batch=64, terms={"title-product": term})
@@ -300,7 +239,7 @@ def memory(catalog: Path, steps: int, repeats: int) -> dict[str, Any]:
     if pairs < 4096:
         raise SystemExit(f"the shop has {pairs} train products, 4,096 are needed")
     started = time.process_time()
-    _take(stage, 0, optimizer)
+    take(stage, 0, optimizer)
     return {
         "pairs": pairs,
         "mini_batch": 64,
@@ -316,7 +255,8 @@ def _peak_mib() -> float:
 
 
 # --- all of them ----------------------------------------------------------------------------------
-def _turned(names: Sequence[str], number: int) -> list[str]:
+def turned(names: Sequence[str], number: int) -> list[str]:
+    """``names`` in an order of its own in every round."""
     at = number % len(names)
     return [*names[at:], *names[:at]]
 
@@ -328,25 +268,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         torch.set_num_threads(1)
         torch.manual_seed(0)
-        part: Callable[..., Mapping[str, Any]] = {"step": step, "loss": loss, "memory": memory}[
-            args.part
-        ]
-        print(json.dumps(part(args.catalog, args.steps, args.repeats)))
+        parts: dict[str, Callable[..., Mapping[str, Any]]] = {
+            "step": step,
+            "queue": queue,
+            "loss": loss,
+            "memory": memory,
+        }
+        print(json.dumps(parts[args.part](args.catalog, args)))
         return 0
     found = json.loads(args.out.read_text("utf-8")) if args.out.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         for name in args.only:
             shop = Path(folder) / name
             if PRODUCTS[name]:
-                _draw(shop, PRODUCTS[name])
-            found[name] = _in_a_process(name, shop, args)
+                draw(shop, PRODUCTS[name])
+            before = found.get(name, {}) if name == "step" else {}  # arms that are not run stay
+            found[name] = before | _in_a_process(name, shop, args)
             print(name, json.dumps(found[name], indent=2))
     found["machine"] = platform.processor() or platform.machine()
     args.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return 0
 
 
-def _draw(folder: Path, products: int) -> None:
+def draw(folder: Path, products: int) -> None:
+    """Writes the drawn shop as a catalogue."""
     from moonshelf.catalog.importing import import_records
     from moonshelf.catalog.synthetic import draw_shop
 
@@ -356,6 +301,7 @@ def _draw(folder: Path, products: int) -> None:
 def _in_a_process(name: str, shop: Path, args: argparse.Namespace) -> dict[str, Any]:
     words = [sys.executable, "-m", "benchmarks.negatives", "--part", name, "--catalog", str(shop)]
     words += ["--steps", str(args.steps), "--repeats", str(args.repeats)]
+    words += ["--tries", str(args.tries), "--arms", *args.arms]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(words, stdout=subprocess.PIPE, text=True, env=environment, check=False)
     if done.returncode:
@@ -367,7 +313,9 @@ def parser() -> argparse.ArgumentParser:
     """Options of the command."""
     found = argparse.ArgumentParser(prog="negatives", description=(__doc__ or "").splitlines()[0])
     found.add_argument("--steps", type=int, default=12)
+    found.add_argument("--tries", type=int, default=3, help="of each step and arm")
     found.add_argument("--repeats", type=int, default=7)
+    found.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     found.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     found.add_argument("--out", type=Path, default=RESULTS, metavar="FILE")
     found.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)

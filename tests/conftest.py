@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -9,6 +10,21 @@ import pytest
 
 # OpenMP threads that spin at barriers starve each other on a busy machine; see docs/log.md.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where processes share the files (``make test``), those with slow tests go first: at the end
+    only short ones are left to share."""
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish() -> None:
+    """What lives until the end (tests, libraries) is visited no more when garbage is collected;
+    every full collection would take as long as a dozen tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ What is decided here, once, for everybody:
 from __future__ import annotations
 
 import io
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ from moonshelf.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from moonshelf.catalog.crops.box import Box
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 WHITE = 255
@@ -55,9 +58,14 @@ def open_picture(data: bytes, limits: Limits = _DEFAULT_LIMITS) -> Image.Image:
 
 
 def decode_picture(
-    data: bytes, height: int, width: int, limits: Limits = _DEFAULT_LIMITS
+    data: bytes,
+    height: int,
+    width: int,
+    limits: Limits = _DEFAULT_LIMITS,
+    part: Box | None = None,
 ) -> np.ndarray:
-    """``uint8 [height, width, 3]``: the picture fitted into the canvas, padded with white.
+    """``uint8 [height, width, 3]``: the picture fitted into the canvas, padded with white; or that
+    ``part`` of it alone.
 
     Raises:
         ImageError: as :func:`open_picture`.
@@ -65,10 +73,41 @@ def decode_picture(
     """
     if height < 1 or width < 1:
         raise UsageError(f"a canvas of {height} x {width} holds no picture", cure="enlarge it")
-    image = _open_header(data, limits)
+    # A part that fills the canvas is as much of a picture that is larger by its share.
+    wanted = (height, width)
+    if part is not None:
+        wanted = math.ceil(height / part.height), math.ceil(width / part.width)
+    image = _drafted(_open_header(data, limits), *wanted)
+    if part is not None:
+        image = image.crop(part.pixels(image.height, image.width))
+    return fit_canvas(image, height, width)
+
+
+def small_picture(data: bytes, side: int, limits: Limits = _DEFAULT_LIMITS) -> np.ndarray:
+    """``uint8 [H, W, 3]``: the picture with its longer side at ``side``, never enlarged.
+
+    Raises:
+        ImageError: as :func:`open_picture`.
+    """
+    return np.array(shrunk(_drafted(_open_header(data, limits), side, side), side), dtype=np.uint8)
+
+
+def shrunk(image: Image.Image, side: int) -> Image.Image:
+    """``image`` with its longer side at ``side``; a smaller one is itself."""
+    from PIL import Image
+
+    scale = side / max(image.size)
+    if scale >= 1:
+        return image
+    w, h = (max(1, round(length * scale)) for length in image.size)
+    return image.resize((w, h), Image.Resampling.BICUBIC)
+
+
+def _drafted(image: Image.Image, height: int, width: int) -> Image.Image:
+    """The whole upright picture, decoded no larger than a canvas needs where the format can."""
     turned = _orientation(image) >= 5
     _draft(image, *((width, height) if turned else (height, width)))
-    return fit_canvas(_decoded(image), height, width)
+    return _decoded(image)
 
 
 def fit_canvas(image: Image.Image, height: int, width: int) -> np.ndarray:

@@ -6,6 +6,9 @@ int32 [N] (row to place; -1: no picture, -2: damaged) and a manifest with the ca
 fingerprint. A cache appears whole or not at all; another fingerprint,
 canvas or decoder makes it stale, and it is built anew. A picture that cannot be decoded is listed
 in the manifest and is absent from the cache, never a black square.
+
+A cache of crops (``pixels-HxW-DETECTOR``) is one of the core products of the same pictures; other
+boxes make it stale, and a picture without a box is absent from it.
 """
 
 from __future__ import annotations
@@ -14,10 +17,10 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -30,6 +33,10 @@ from moonshelf.catalog.store import Catalog
 from moonshelf.errors import CatalogError, DataError, ImageError, UsageError
 from moonshelf.files import atomic_folder, locked, write_json_atomically
 from moonshelf.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from moonshelf.catalog.crops.box import Box
+    from moonshelf.catalog.crops.table import CropTable
 
 Of = Literal["products", "queries"]
 KINDS: dict[Of, str] = {"products": "pixels", "queries": "query-pixels"}
@@ -70,9 +77,11 @@ class PixelCache:
         *,
         limits: Limits | None = None,
         of: Of = "products",
+        crops: CropTable | None = None,
     ) -> PixelCache:
         """The cache of ``catalog`` for a canvas; decoded now unless it is there already. Its rows
-        are those of the products, or of the query table. Of processes that ask at once, one
+        are those of the products, or of the query table; with ``crops`` it holds what these cut
+        out. Of processes that ask at once, one
         decodes; the others wait and open what it made.
 
         Raises:
@@ -82,33 +91,40 @@ class PixelCache:
         """
         if height < 1 or width < 1:
             raise UsageError(f"a canvas of {height} x {width} has no pixels", cure="enlarge it")
-        folder = cache_folder(catalog, height, width, of)
+        folder = cache_folder(catalog, height, width, of, crops)
         # What cannot be opened is none yet, or of an older catalogue: it is only a cache.
         with contextlib.suppress(CatalogError):
-            return cls.open(catalog, height, width, of)
+            return cls.open(catalog, height, width, of, crops)
         with writing(folder), _alone(folder):
             with contextlib.suppress(CatalogError):  # made while this process waited
-                return cls.open(catalog, height, width, of)
+                return cls.open(catalog, height, width, of, crops)
             with atomic_folder(folder) as scratch:
                 size = (height, width)
-                _write(scratch, catalog, size, limits or Limits(), progress or silent, of)
-        return cls.open(catalog, height, width, of)
+                _write(scratch, catalog, size, limits or Limits(), progress or silent, of, crops)
+        return cls.open(catalog, height, width, of, crops)
 
     @classmethod
-    def open(cls, catalog: Catalog, height: int, width: int, of: Of = "products") -> PixelCache:
+    def open(
+        cls,
+        catalog: Catalog,
+        height: int,
+        width: int,
+        of: Of = "products",
+        crops: CropTable | None = None,
+    ) -> PixelCache:
         """The cache that is there.
 
         Raises:
             CatalogError: there is none, or it is of other pictures than the catalogue's.
         """
-        folder = cache_folder(catalog, height, width, of)
+        folder = cache_folder(catalog, height, width, of, crops)
         try:
             manifest = json.loads((folder / MANIFEST).read_bytes())
         except (OSError, ValueError) as error:
             raise _stale(folder, f"its manifest cannot be read ({error})") from error
         if not isinstance(manifest, dict):
             raise _stale(folder, "its manifest is no mapping")
-        expected = _key(catalog, height, width, of)
+        expected = _key(catalog, height, width, of, crops)
         for name, value in expected.items():
             if manifest.get(name) != value:
                 raise _stale(folder, f"its {name} is {manifest.get(name)!r}, expected {value!r}")
@@ -145,8 +161,15 @@ class PixelCache:
         return self._pixels[places]
 
 
-def cache_folder(catalog: Catalog, height: int, width: int, of: Of = "products") -> Path:
-    return catalog.path / "cache" / f"{KINDS[of]}-{height}x{width}"
+def cache_folder(
+    catalog: Catalog,
+    height: int,
+    width: int,
+    of: Of = "products",
+    crops: CropTable | None = None,
+) -> Path:
+    name = f"{KINDS[of]}-{height}x{width}"
+    return catalog.path / "cache" / (name if crops is None else f"{name}-{crops.detector}")
 
 
 @contextlib.contextmanager
@@ -159,8 +182,11 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _key(catalog: Catalog, height: int, width: int, of: Of) -> dict[str, Any]:
-    return {
+def _key(
+    catalog: Catalog, height: int, width: int, of: Of, crops: CropTable | None
+) -> dict[str, Any]:
+    boxes = {} if crops is None else {"crops": crops.digest}
+    return boxes | {
         "kind": KINDS[of],
         "format": FORMAT,
         "fingerprint": catalog.fingerprint,
@@ -178,11 +204,17 @@ def _write(
     limits: Limits,
     progress: Progress,
     of: Of,
+    crops: CropTable | None,
 ) -> None:
     shown, numbers = catalog.picture_links() if of == "products" else catalog.query_links()
     # The links stand in the order of the rows: the first of a row is its first picture.
     rows, start = np.unique(shown, return_index=True)
     first = numbers[start]
+    parts: dict[int, Box] = {}
+    if crops is not None:
+        parts = _boxes(catalog, first, crops)
+        kept = np.array([number in parts for number in first.tolist()], bool)
+        rows, first = rows[kept], first[kept]
     different, at, inverse = np.unique(first, return_index=True, return_inverse=True)
     # In the order of the rows, so that a pass over the catalogue reads the file forwards.
     order = np.argsort(at, kind="stable")
@@ -191,7 +223,7 @@ def _write(
     good = 0
     ids = catalog.column("id") if of == "products" else catalog.query_column("id")
     with (folder / PIXELS).open("xb") as file:
-        pictures = _decode(catalog, different[order], size, limits)
+        pictures = _decode(catalog, different[order], size, limits, parts)
         for done, (k, picture) in enumerate(zip(order, pictures, strict=True)):
             if isinstance(picture, ImageError):
                 where = f"{_ONE[of]} {ids[int(rows[at[k]])].as_py()!r}"
@@ -201,7 +233,7 @@ def _write(
                 place[k] = good
                 good += 1
             progress(done + 1, len(order), broken=len(problems))
-    key = _key(catalog, *size, of)
+    key = _key(catalog, *size, of, crops)
     places = np.full(key["rows"], NO_PICTURE, np.int32)
     places[rows] = place[inverse]
     write_array(folder / "places.npy", places)
@@ -211,14 +243,27 @@ def _write(
     )
 
 
+def _boxes(catalog: Catalog, numbers: np.ndarray, crops: CropTable) -> dict[int, Box]:
+    """The box of each picture that has one, by its number."""
+    numbers = np.unique(numbers)
+    places = crops.places(catalog.picture_table()["hash"][numbers])
+    has = crops.boxed(places)
+    return {int(n): crops.box(int(p)) for n, p in zip(numbers[has], places[has], strict=True)}
+
+
 def _decode(
-    catalog: Catalog, numbers: np.ndarray, size: tuple[int, int], limits: Limits
+    catalog: Catalog,
+    numbers: np.ndarray,
+    size: tuple[int, int],
+    limits: Limits,
+    parts: Mapping[int, Box],
 ) -> Iterator[np.ndarray | ImageError]:
-    """The pictures in order, decoded a chunk ahead by a few threads."""
+    """The pictures in order, each whole or the part of it that is named, decoded a chunk ahead by
+    a few threads."""
 
     def one(number: int) -> np.ndarray | ImageError:
         try:
-            return decode_picture(catalog.picture(number), *size, limits)
+            return decode_picture(catalog.picture(number), *size, limits, parts.get(number))
         except ImageError as error:
             return error
 

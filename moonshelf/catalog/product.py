@@ -6,12 +6,13 @@ catalogue, and then only ever *viewed*: as its title, as its pictures, or as bot
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
+from moonshelf.catalog.marks import Mark, Marked, Span, joined
 from moonshelf.errors import UsageError
 
 if TYPE_CHECKING:
@@ -96,11 +97,17 @@ class Content:
     """The modalities of one product as an encoder sees them: its text, its pictures, or both.
 
     ``text`` is None when the view has no text. A picture is encoded bytes, or an already decoded
-    ``uint8 [H, W, 3]`` array (from the pixel cache).
+    ``uint8 [H, W, 3]`` array (from the pixel cache). ``marks`` say which stretches of the text
+    name the product's category or attributes; they change no token, only which experts an encoder
+    that has some hands it to. ``crops`` hold the core product of the first picture, for encoders
+    that are shown it (``encoder.pictures.crop``): one, none where none was found, or None where
+    nobody has looked yet and the encoder does.
     """
 
     text: str | None = None
     images: tuple[Picture, ...] = ()
+    marks: tuple[Span, ...] = ()
+    crops: tuple[Picture, ...] | None = None
 
 
 def product_content(
@@ -110,25 +117,32 @@ def product_content(
     attributes, description. Evaluation keeps to the title, because the others may spell the
     label (methods.md 10.2)."""
     view = View(view)
-    return Content(
-        text=product_text(product, fields) if view.has_text else None,
-        images=product.images if view.has_image else (),
-    )
+    images = product.images if view.has_image else ()
+    if not view.has_text:
+        return Content(images=images)
+    text, marks = marked_text(product, fields)
+    return Content(text, images, marks)
 
 
 def product_text(product: Product, fields: tuple[str, ...] = ("title",)) -> str:
     """The chosen text fields joined by ``" | "``; empty ones are left out."""
-    parts = {
-        "title": lambda: product.title,
-        "category": lambda: " > ".join(product.category),
-        "attributes": lambda: "; ".join(
-            f"{k}: {', '.join(v)}" for k, v in product.attributes.items()
+    return marked_text(product, fields).text
+
+
+def marked_text(product: Product, fields: tuple[str, ...] = ("title",)) -> Marked:
+    """:func:`product_text` with what is category and what attributes (keys included) marked."""
+    parts: dict[str, Callable[[], Marked]] = {
+        "title": lambda: Marked(product.title),
+        "category": lambda: Marked.whole(" > ".join(product.category), Mark.CATEGORY),
+        "attributes": lambda: Marked.whole(
+            "; ".join(f"{k}: {', '.join(v)}" for k, v in product.attributes.items()),
+            Mark.ATTRIBUTE,
         ),
-        "description": lambda: product.description,
+        "description": lambda: Marked(product.description),
     }
     unknown = [f for f in fields if f not in parts]
     if unknown:
         raise UsageError(
             f"unknown text field {unknown[0]!r}", cure=f"choose among {', '.join(parts)}"
         )
-    return " | ".join(text for f in fields if (text := parts[f]()))
+    return joined([part for f in fields if (part := parts[f]()).text], " | ")

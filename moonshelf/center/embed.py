@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from moonshelf.catalog.crops.cropper import use_crops
 from moonshelf.catalog.product import Content, Product, View, product_content
 from moonshelf.catalog.reference_attributes import AttributeFile
 from moonshelf.center.assemble import finish
@@ -106,6 +107,7 @@ class Job:
     @property
     def identity(self) -> dict[str, Any]:
         """What must be the same for all vectors of one store."""
+        cropper = getattr(self.encoder, "cropper", None)
         return {
             "format": FORMAT,
             "kind": "store-identity",
@@ -113,6 +115,7 @@ class Job:
             "dim": int(self.encoder.dim),
             "view": self.view.value,
             "fields": list(self.fields),
+            **({} if cropper is None else {"crops": cropper.version}),
         }
 
 
@@ -175,6 +178,7 @@ def embed_catalog(
         shard_rows=shard_rows,
         attributes=_joined(catalog, attributes),
     )
+    use_crops(encoder, catalog)
     choose_engine(index, 0)  # a wrong or missing engine is known before hours of embedding
     began = time.time()
     refuse_foreign_folder(job.store)

@@ -24,6 +24,8 @@ def query_vector(
     text: str | None = None,
     picture: bytes | None = None,
     mix: float | None = None,
+    *,
+    original_only: bool = False,
 ) -> np.ndarray:
     """One unit vector, float32 [d].
 
@@ -31,6 +33,7 @@ def query_vector(
         text: what is searched for, in words.
         picture: an encoded picture (JPEG, PNG, WebP bytes).
         mix: None feeds both at once; a number from 0 (words) to 1 (picture) interpolates.
+        original_only: no crop of the picture is shown to an encoder that is shown crops.
 
     Raises:
         UsageError: neither words nor picture, or a mix without both or out of range.
@@ -42,8 +45,10 @@ def query_vector(
     if text is not None and len(text) > MAX_TEXT:
         raise UsageError(f"the text is longer than {MAX_TEXT:,} characters", cure="shorten it")
     images = () if picture is None else (picture,)
+    crops = () if original_only else None
     if mix is None:
-        return _unit(np.asarray(encoder.embed([Content(text=text, images=images)]))[0])
+        content = Content(text=text, images=images, crops=crops)
+        return _unit(np.asarray(encoder.embed([content]))[0])
     if not 0 <= mix <= 1:  # also refuses NaN
         raise UsageError(f"mix is {mix}, expected 0 (words) to 1 (picture)", where="--mix")
     if text is None or picture is None:
@@ -51,7 +56,7 @@ def query_vector(
             "a mix needs both words and a picture", where="--mix", cure="give --text and --image"
         )
     words = np.asarray(encoder.embed([Content(text=text)]))[0]
-    seen = np.asarray(encoder.embed([Content(images=images)]))[0]
+    seen = np.asarray(encoder.embed([Content(images=images, crops=crops)]))[0]
     return _unit((1 - mix) * words + mix * seen)
 
 

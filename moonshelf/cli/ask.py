@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.items < 1:
         raise UsageError(f"--items is {args.items}", cure="ask about 1 product or more")
+    from moonshelf.catalog.crops.cropper import use_crops
     from moonshelf.catalog.store import Catalog
     from moonshelf.encoder import load_encoder
     from moonshelf.encoder.language import LanguageModel
@@ -56,8 +57,10 @@ def run(args: argparse.Namespace) -> int:
     questions = Questions(ContentSource(Catalog.open(Path(args.catalog)), None), config)
     tasks: list[Task] = [task for task, share in config.tasks.items() if share > 0]
     exam = Examination(questions, tasks, split=args.split, items=args.items, seed=args.seed)
+    encoder = load_encoder(folder)
+    use_crops(encoder, questions.catalog)
     language = LanguageModel(
-        load_encoder(folder),
+        encoder,
         question_tokens=config.question_tokens,
         answer_tokens=config.answer_tokens,
     )

@@ -1,4 +1,4 @@
-"""``moonshelf catalog``: import products, queries and events; look at what a catalogue holds."""
+"""``moonshelf catalog``: import products, queries and events; look into them, and at pictures."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from moonshelf.cli.catalog_crops import add_crops, run_crops
 from moonshelf.cli.console import Console, duration
 from moonshelf.errors import UsageError
 
@@ -41,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     look.add_argument(
         "--html", metavar="FILE", type=Path, help="also write a page with sample pictures"
     )
+    add_crops(verbs)
 
 
 def _add_import(verbs: Any) -> None:
@@ -113,6 +115,8 @@ def _add_import_rules(load: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.catalog_verb == "crops":
+        return run_crops(args)
     console = Console.of(args)
     return run_import(args, console) if args.catalog_verb == "import" else inspect(args, console)
 

@@ -11,6 +11,8 @@ from moonshelf.cli.console import Console
 if TYPE_CHECKING:
     from moonshelf.catalog.store import Catalog
     from moonshelf.center.store import Hit, Store
+    from moonshelf.encoder import Encoder
+    from moonshelf.encoder.narrow import PrefixEncoder
 
 NAME = "search"
 HELP = "Finds the products of a store that are nearest to words, a picture, or both."
@@ -57,7 +59,13 @@ def run(args: argparse.Namespace) -> int:
 
     check_version(store, encoder_version(folder))
     encoder = prefix(load_encoder(folder), store.dim)
-    vector = query_vector(encoder, args.text, picture, args.mix)
+    original_only = picture is not None and not _can_crop(encoder, picture, args, store)
+    if original_only:
+        console.note(
+            "the encoder is shown the core product of each picture, but only a model could find it "
+            "in this one: it sees the whole picture alone"
+        )
+    vector = query_vector(encoder, args.text, picture, args.mix, original_only=original_only)
     hits = store.search(vector, args.k, where)
     if catalog is not None:
         _write_page(args, hits, catalog, picture)
@@ -73,6 +81,21 @@ def run(args: argparse.Namespace) -> int:
         }
     )
     return 0
+
+
+def _can_crop(
+    encoder: Encoder | PrefixEncoder, picture: bytes, args: argparse.Namespace, store: Store
+) -> bool:
+    """Whether the encoder gets all that it is shown of a picture."""
+    cropper = getattr(encoder, "cropper", None)
+    if cropper is None or cropper.can_show(picture):
+        return True
+    folder = args.catalog or store.catalog_path
+    if folder is not None and folder.exists():  # the picture may be one of the catalogue's
+        from moonshelf.catalog.store import Catalog
+
+        cropper.use(Catalog.open(folder))
+    return cropper.can_show(picture)
 
 
 def _show(console: Console, hits: list[Hit]) -> None:

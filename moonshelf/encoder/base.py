@@ -7,21 +7,27 @@ the batch size (tests/invariants/test_row_independence.py).
 
 from __future__ import annotations
 
+import functools
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from moonshelf.catalog.crops.cropper import Cropper
 from moonshelf.catalog.product import Content
 from moonshelf.encoder.config import FastConfig, PictureConfig, VlmConfig
 from moonshelf.encoder.text import TextTokenizer
 from moonshelf.errors import DataError, UsageError
 from moonshelf.files import atomic_folder
+
+if TYPE_CHECKING:
+    from moonshelf.catalog.product import Picture
 
 FORMAT = 1
 Batch = dict[str, Tensor]
@@ -50,6 +56,27 @@ class Encoder(nn.Module, ABC):
     def pictures(self) -> PictureConfig:
         return self.config.pictures
 
+    @functools.cached_property
+    def cropper(self) -> Cropper | None:
+        """Finds the core product of what is shown; None where ``pictures.crop`` is off."""
+        canvas = self.pictures
+        if canvas.crop == "off":
+            return None
+        return Cropper(canvas.crop, (canvas.height, canvas.width) if canvas.fixed else None)
+
+    def shown(self, contents: Sequence[Content]) -> list[tuple[Picture, ...]]:
+        """The pictures of each content as they are fed: at most ``per_product`` of its own, and
+        behind the first its crop, where the encoder is shown crops and there is one.
+
+        Raises:
+            ImageError: a picture cannot be read.
+            DataError: nobody can say where the product is in a picture.
+        """
+        most = self.pictures.per_product
+        if self.cropper is None:
+            return [content.images[:most] for content in contents]
+        return self.cropper.shown(contents, most)
+
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
@@ -65,6 +92,16 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, batch: Batch) -> Tensor:
         """Unit vectors ``[B, d]`` in float32, in the order of the contents."""
+
+    @abstractmethod
+    def parts(self, batch: Mapping[str, Tensor]) -> tuple[bool, ...]:
+        """Through which of the parts that not every batch needs (towers) ``forward`` passes."""
+
+    @abstractmethod
+    def filled(self, batch: Mapping[str, Tensor], wanted: Sequence[bool]) -> Batch:
+        """``batch`` (on its device) with something empty for each part that is ``wanted`` and that
+        it lacks: the first ``count`` vectors stay what they are, without gradient for those parts.
+        """
 
     @torch.inference_mode()
     def embed(
@@ -102,8 +139,12 @@ class Encoder(nn.Module, ABC):
     def parameter_count(self) -> int:
         return sum(p.numel() for p in self.parameters())
 
-    def save(self, folder: Path | str) -> Path:
-        """Writes a self-describing folder (safetensors, JSON, tokenizer), whole or not at all."""
+    def save(self, folder: Path | str, state: Mapping[str, Tensor] | None = None) -> Path:
+        """Writes a self-describing folder (safetensors, JSON, tokenizer), whole or not at all.
+
+        Args:
+            state: ``state_dict`` to write, where this process does not hold all of it.
+        """
         folder = Path(folder)
         with atomic_folder(folder) as scratch:
             description = {
@@ -112,8 +153,9 @@ class Encoder(nn.Module, ABC):
                 **self._describe(),
             }
             (scratch / "encoder.json").write_text(json.dumps(description, indent=2) + "\n")
-            state = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
-            save_file(state, scratch / "model.safetensors", metadata={"format": "pt"})
+            held = self.state_dict() if state is None else state
+            tensors = {k: v.detach().cpu().contiguous() for k, v in held.items()}
+            save_file(tensors, scratch / "model.safetensors", metadata={"format": "pt"})
             self.tokenizer.save(scratch / "tokenizer")
         self.folder = folder
         return folder

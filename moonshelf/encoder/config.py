@@ -14,7 +14,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from moonshelf.catalog.crops.detector import DetectorName
 from moonshelf.config import Config
+from moonshelf.errors import UsageError
 
 
 class PictureConfig(Config):
@@ -29,6 +31,10 @@ class PictureConfig(Config):
     min_pixels: int = Field(default=64 * 64, ge=1, le=4096 * 4096)
     max_pixels: int = Field(default=448 * 448, ge=1, le=4096 * 4096)
     per_product: int = Field(default=1, ge=1, le=16)
+    crop: Literal["off", DetectorName] = Field(
+        default="off",
+        description="who finds the core product of the first picture, which is shown behind it",
+    )
 
     @property
     def fixed(self) -> bool:
@@ -96,6 +102,55 @@ class TinyConfig(Config):
         return self
 
 
+class ExpertsConfig(Config):
+    """Several feed-forward nets in the place of one (experts.py; methods.md 4.3).
+
+    ``guided``: ``general`` of them and one each for words of the category and of attributes;
+    ``unguided``: as many, none with a subject. Each token is computed by ``top_k`` general ones.
+    """
+
+    kind: Literal["none", "guided", "unguided"] = "none"
+    general: int = Field(default=4, ge=1, le=64)
+    top_k: int = Field(default=2, ge=1, le=64)
+    layers: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        default=(), description="decoder layers; none named: every second one of the upper half"
+    )
+    load_balance: float = Field(default=0.01, ge=0)
+    hard: bool = False
+
+    @property
+    def count(self) -> int:
+        """All experts of a layer."""
+        return self.general + 2
+
+    def placed(self, layers: int) -> tuple[int, ...]:
+        """Which of ``layers`` decoder layers have experts.
+
+        Raises:
+            UsageError: there is no such layer.
+        """
+        if self.kind == "none":
+            return ()
+        if self.layers and self.layers[-1] >= layers:
+            raise UsageError(
+                f"experts in layer {self.layers[-1]} of a model with layers 0 to {layers - 1}",
+                where="encoder.experts.layers",
+                cure="name layers that the model has, or none",
+            )
+        return self.layers or tuple(range(layers // 2, layers, 2))
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> ExpertsConfig:
+        routed = self.general + (2 if self.kind == "unguided" else 0)
+        if self.top_k > routed:
+            raise ValueError(f"top_k {self.top_k} of {routed} experts to choose among")
+        if list(self.layers) != sorted({*self.layers}):
+            raise ValueError(f"layers must increase, got {list(self.layers)}")
+        if self.hard and self.kind == "unguided":
+            raise ValueError("hard is about experts with a subject: use kind = 'guided'")
+        return self
+
+
 class VlmConfig(Config):
     """A multimodal LLM encoder. ``path`` (folder or hub name) wins over ``tiny``."""
 
@@ -116,6 +171,7 @@ class VlmConfig(Config):
     )
     attention_kernel: Literal["eager", "sdpa"] = "eager"
     compile_layers: bool = False
+    experts: ExpertsConfig = ExpertsConfig()
 
     @model_validator(mode="after")
     def _canvas_fits_patches(self) -> VlmConfig:

@@ -6,7 +6,7 @@ from the papers; its parts are those that learn fastest at this size (docs/log.m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -45,7 +45,7 @@ class FastEncoder(Encoder):
         ``count`` (B)."""
         check_contents(contents)
         texts = self.tokenizer.encode([c.text or "" for c in contents], self.config.max_text_tokens)
-        shown = [c.images[: self.pictures.per_product] for c in contents]
+        shown = self.shown(contents)
         batch = {
             "ids": torch.tensor([i for ids in texts for i in ids], dtype=torch.long),
             "owner": torch.tensor(
@@ -74,6 +74,22 @@ class FastEncoder(Encoder):
             has = torch.bincount(batch["shows"], minlength=count) > 0
             total = total + _unit(self.image_head(seen)) * has[:, None]
         return _unit(total)
+
+    def parts(self, batch: Mapping[str, Tensor]) -> tuple[bool, ...]:
+        return len(batch["ids"]) > 0, "pixels" in batch
+
+    def filled(self, batch: Mapping[str, Tensor], wanted: Sequence[bool]) -> Batch:
+        found = dict(batch)
+        words, pictures = (w and not h for w, h in zip(wanted, self.parts(batch), strict=True))
+        device = batch["owner"].device
+        if words:  # one more row, of one word
+            found["ids"], found["owner"] = batch["owner"].new_zeros(1), batch["count"].reshape(1)
+            found["count"] = batch["count"] + 1
+        if pictures:
+            shape = (1, self.pictures.height, self.pictures.width, 3)
+            found["pixels"] = torch.zeros(shape, dtype=torch.uint8, device=device)
+            found["picture"] = torch.empty(0, dtype=torch.long, device=device)
+        return found
 
 
 def _unit(x: Tensor) -> Tensor:

@@ -117,7 +117,7 @@ class LanguageModel:
     ) -> Batch:
         """Questions with their answers so far, in rows of ``capacity`` tokens (0: one a row)."""
         encoder, frame = self.encoder, self._frame
-        shown = [q.content.images[: encoder.pictures.per_product] for q in questions]
+        shown = encoder.shown([q.content for q in questions])
         pictures, places, grids = encoder.shown_pictures(shown)
         titles = encoder.tokenizer.encode(
             [q.content.text or "" for q in questions], encoder.config.max_text_tokens
@@ -141,7 +141,7 @@ class LanguageModel:
         A row holds sums and not a mean, so that the mean over the answer tokens of a whole batch
         is exact however the batch is cut up.
         """
-        hidden = self.encoder.hidden_states(batch, causal=True)
+        hidden = self.encoder.causal_states(batch)
         states = hidden.reshape(-1, hidden.shape[-1])[batch["predict_at"]]
         owner, target = batch["owner"], batch["target"]
         most = max(1, _LOGITS // len(self.table))

@@ -8,13 +8,16 @@ other encoder are vectors too, of less use.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from moonshelf.catalog.product import Content
 from moonshelf.encoder.base import Encoder
 from moonshelf.errors import UsageError
+
+if TYPE_CHECKING:
+    from moonshelf.catalog.crops.cropper import Cropper
 
 
 class PrefixEncoder:
@@ -36,6 +39,10 @@ class PrefixEncoder:
     def version(self) -> str | None:
         """That of the whole encoder: a prefix has no weights of its own."""
         return self.encoder.version
+
+    @property
+    def cropper(self) -> Cropper | None:
+        return self.encoder.cropper
 
     def embed(self, contents: Iterable[Content], *args: Any, **options: Any) -> np.ndarray:
         """Vectors ``float32 [N, width]``; arguments as in :meth:`Encoder.embed`."""

@@ -30,9 +30,10 @@ def pool(hidden: Tensor, batch: dict[str, Tensor], readout: str) -> Tensor:
         int(batch["count"]),
     )
     if readout == "mean":
-        return _segment_mean(flat, segment, (kinds == TEXT) | (kinds == IMAGE), count)[0]
+        return _segment_mean(flat, segment, kinds >= TEXT, count)[0]
     if readout == "balanced":
-        text, has_text = _segment_mean(flat, segment, kinds == TEXT, count)
+        words = (kinds >= TEXT) & (kinds != IMAGE)
+        text, has_text = _segment_mean(flat, segment, words, count)
         image, has_image = _segment_mean(flat, segment, kinds == IMAGE, count)
         return (text + image) / (has_text + has_image)[:, None]
     raise ValueError(f"unknown readout {readout!r}")

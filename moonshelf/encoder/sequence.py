@@ -19,7 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-PAD, TEMPLATE, TEXT, IMAGE = 0, 1, 2, 3
+PAD, TEMPLATE, TEXT, IMAGE, CATEGORY, ATTRIBUTE = 0, 1, 2, 3, 4, 5
+"""Kinds of tokens; the last two are words that name a category or attributes, told apart from
+other words only for an encoder with an expert for each."""
 
 
 @dataclass(slots=True)
@@ -41,8 +43,10 @@ class Tokens:
             self._add([markers[1]], TEMPLATE)
         self.grids.append(grid)
 
-    def add_text(self, ids: Sequence[int]) -> None:
-        self._add(ids, TEXT)
+    def add_text(self, ids: Sequence[int], kinds: Sequence[int] | None = None) -> None:
+        """Words; ``kinds`` of each where not all are TEXT."""
+        self.ids.extend(ids)
+        self.kinds.extend([TEXT] * len(ids) if kinds is None else kinds)
 
     def add_control(self, token: int) -> None:
         self._add([token], TEMPLATE)
@@ -79,7 +83,7 @@ def pack(products: Sequence[Tokens], capacity: int, pad_id: int) -> dict[str, Te
 
     Returns:
         ``input_ids [R, C]``, ``segment [R, C]`` (index of the product, -1 on padding),
-        ``kinds [R, C]`` (PAD, TEMPLATE, TEXT, IMAGE), ``position_ids [3, R, C]``,
+        ``kinds [R, C]`` (PAD, TEMPLATE, TEXT, ...), ``position_ids [3, R, C]``,
         ``visual_at [n]`` (flat places of the picture tokens, in picture order),
         ``last [B]`` (flat place of each product's last token), ``count`` (B, as a 0-d tensor).
     """

@@ -7,8 +7,9 @@ and can never become control tokens.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tokenizers import (
     AddedToken,
@@ -20,6 +21,7 @@ from tokenizers import (
     trainers,
 )
 
+from moonshelf.catalog.marks import Mark, Marked
 from moonshelf.errors import CheckpointError, DataError
 
 SPECIAL = (
@@ -77,11 +79,32 @@ class TextTokenizer:
         Raises:
             DataError: a text is no valid Unicode (half of a surrogate pair).
         """
+        found = self._encoded(self._tokenizer.encode_batch_fast, texts)
+        return [encoding.ids[:limit] for encoding in found]
+
+    def encode_marked(
+        self, texts: Sequence[Marked], limit: int
+    ) -> list[tuple[list[int], list[Mark | None]]]:
+        """Ids of each text, the very ones of :meth:`encode`, and the mark of each token: that of
+        its last character, because a token takes along the space before its word.
+
+        Raises:
+            DataError: a text is no valid Unicode.
+        """
+        found = self._encoded(self._tokenizer.encode_batch, [text for text, _ in texts])
+        return [
+            (
+                encoding.ids[:limit],
+                [text.at(max(start, stop - 1)) for start, stop in encoding.offsets[:limit]],
+            )
+            for encoding, text in zip(found, texts, strict=True)
+        ]
+
+    def _encoded(self, encode_batch: Callable[..., list[Any]], texts: Sequence[str]) -> list[Any]:
         try:
-            found = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+            return encode_batch(list(texts), add_special_tokens=False)
         except TypeError as error:
             raise _not_unicode(texts) from error
-        return [encoding.ids[:limit] for encoding in found]
 
     def decode(self, ids: Sequence[int]) -> str:
         return self._tokenizer.decode(list(ids), skip_special_tokens=True)

@@ -12,21 +12,26 @@ linear head.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from moonshelf.catalog.marks import Mark, Marked
 from moonshelf.catalog.product import Content
 from moonshelf.encoder.base import Batch, Encoder, check_contents
-from moonshelf.encoder.config import VlmConfig
+from moonshelf.encoder.config import ExpertsConfig, VlmConfig
+from moonshelf.encoder.experts import GuidedExperts, told, upcycle
 from moonshelf.encoder.pictures import normalize, once_each, own_grid, patchify, to_canvas
 from moonshelf.encoder.pooling import pool
-from moonshelf.encoder.sequence import Tokens, attention_mask, pack
+from moonshelf.encoder.sequence import ATTRIBUTE, CATEGORY, TEXT, Tokens, attention_mask, pack
 from moonshelf.encoder.text import TextTokenizer
 from moonshelf.errors import CheckpointError, UsageError
+
+_KINDS = {None: TEXT, Mark.CATEGORY: CATEGORY, Mark.ATTRIBUTE: ATTRIBUTE}
 
 
 class VisionLanguageEncoder(Encoder):
@@ -69,6 +74,8 @@ class VisionLanguageEncoder(Encoder):
             "end": tokenizer.id("<|vision_end|>"),
         }
         self._emb = tokenizer.id("<|emb|>") if config.readout == "emb" else None
+        # Last of all that draws, so that the rest is what it would be without.
+        self.experts = self._with_experts(config)
         if config.compile_layers:
             for layer in self.backbone.language_model.layers:
                 layer.compile()
@@ -93,13 +100,36 @@ class VisionLanguageEncoder(Encoder):
 
     def collate(self, contents: Sequence[Content]) -> Batch:
         check_contents(contents)
-        shown = [c.images[: self.pictures.per_product] for c in contents]
+        shown = self.shown(contents)
         pictures, places, grids = self.shown_pictures(shown)
-        texts = self.tokenizer.encode([c.text or "" for c in contents], self.config.max_text_tokens)
         products = [
-            self._tokens(len(images), ids, grids) for images, ids in zip(shown, texts, strict=True)
+            self._tokens(len(images), *words, grids)
+            for images, words in zip(shown, self._words(contents), strict=True)
         ]
         return pictures | pack(products, self.config.pack, self.pad) | places
+
+    def _words(self, contents: Sequence[Content]) -> list[tuple[list[int], list[int]]]:
+        """Ids and kinds of the words of each content. The ids are the same with and without marks,
+        which only an encoder with guided experts looks at."""
+        limit, texts = self.config.max_text_tokens, [c.text or "" for c in contents]
+        if self.config.experts.kind != "guided" or not any(c.marks for c in contents):
+            return [(ids, [TEXT] * len(ids)) for ids in self.tokenizer.encode(texts, limit)]
+        marked = [Marked(text, c.marks) for text, c in zip(texts, contents, strict=True)]
+        found = self.tokenizer.encode_marked(marked, limit)
+        return [(ids, [_KINDS[mark] for mark in marks]) for ids, marks in found]
+
+    def upcycle(self, config: ExpertsConfig) -> None:
+        """Gives an encoder without experts those of ``config``; its vectors stay what they were."""
+        self.config = self.config.model_copy(update={"experts": config})
+        self.experts = self._with_experts(self.config)
+
+    def _with_experts(self, config: VlmConfig) -> dict[int, GuidedExperts]:
+        found = upcycle(self.backbone.language_model, config.experts)
+        if config.compile_layers:
+            for layer in found.values():
+                # How many tokens an expert gets is known only as it runs.
+                layer.forward = torch.compiler.disable(layer.forward)  # pyright: ignore
+        return found
 
     def shown_pictures(
         self, shown: Sequence[Sequence[Any]]
@@ -120,10 +150,12 @@ class VisionLanguageEncoder(Encoder):
         for _ in range(count):
             tokens.add_picture(next(grids), self._ids["image"], markers)
 
-    def _tokens(self, images: int, ids: list[int], grids: Iterator[tuple[int, int]]) -> Tokens:
+    def _tokens(
+        self, images: int, ids: list[int], kinds: list[int], grids: Iterator[tuple[int, int]]
+    ) -> Tokens:
         tokens = Tokens()
         self.add_pictures(tokens, images, grids)
-        tokens.add_text(ids)
+        tokens.add_text(ids, kinds)
         if self._emb is not None:
             tokens.add_control(self._emb)
         return tokens
@@ -158,6 +190,23 @@ class VisionLanguageEncoder(Encoder):
         hidden = self.hidden_states(batch)
         return F.normalize(self.head(pool(hidden, batch, self.config.readout)).float(), dim=-1)
 
+    def parts(self, batch: Mapping[str, Tensor]) -> tuple[bool, ...]:
+        return ("grid" in batch,)
+
+    def filled(self, batch: Mapping[str, Tensor], wanted: Sequence[bool]) -> Batch:
+        if self.parts(batch) == tuple(wanted):
+            return dict(batch)
+        block = self.patch * self.merge
+        height, width = self.pictures.height or block, self.pictures.width or block
+        black = np.zeros((height, width, 3), np.uint8)
+        shown, _ = self._picture_tensors([black])
+        shown["visual_from"] = torch.empty(0, dtype=torch.long)  # none of its tokens is in a row
+        return dict(batch) | {k: v.to(batch["segment"].device) for k, v in shown.items()}
+
+    def causal_states(self, batch: Batch) -> Tensor:
+        """Last hidden states ``[R, C, D]``, each token looking back alone."""
+        return self.hidden_states(batch, causal=True)
+
     def hidden_states(
         self, batch: Batch, *, causal: bool | None = None, cache: Any = None
     ) -> Tensor:
@@ -188,14 +237,15 @@ class VisionLanguageEncoder(Encoder):
         if causal is None:
             causal = self.config.attention == "causal"
         mask = attention_mask(batch["segment"], causal=causal, dtype=embeds.dtype)
-        return language(
-            inputs_embeds=embeds,
-            attention_mask=mask,
-            position_ids=batch["position_ids"],
-            past_key_values=cache,
-            use_cache=cache is not None,
-            **extra,
-        ).last_hidden_state
+        with told(list(self.experts.values()), batch["kinds"]):
+            return language(
+                inputs_embeds=embeds,
+                attention_mask=mask,
+                position_ids=batch["position_ids"],
+                past_key_values=cache,
+                use_cache=cache is not None,
+                **extra,
+            ).last_hidden_state
 
     def next_states(self, token: Tensor, place: Tensor, seen: Tensor, cache: Any) -> Tensor:
         """States ``[R, D]`` of one more token a row, after what ``cache`` holds.

@@ -11,6 +11,10 @@ whose value does *not* occur in their title: slice ``value not in title``. The c
 strict against leaks: case, spaces, hyphens and a plural s do not hide a value ("Tshirts" is said
 by "Nike T-shirt"), nor do words in between.
 
+The label's own words are marked as what they are, category or attribute value, as the drawn values
+of training are: an encoder with guided experts hands them to the expert that learned from such
+words (encoder/experts.py). No token changes by it, and no other encoder looks at marks.
+
 A product with several values counts as right when any of them is predicted. An embedder without
 text view cannot be zero-shot: it gets **supervised centroids**, the mean vector of each class over
 training products, and the result says so.
@@ -19,9 +23,11 @@ training products, and the result says so.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from string import Formatter
 
 import numpy as np
 
+from moonshelf.catalog.marks import Mark, Marked, joined
 from moonshelf.catalog.product import View
 from moonshelf.evaluation.metrics import Vectors, predict, similarity
 from moonshelf.evaluation.protocol import VectorCache
@@ -189,17 +195,26 @@ def label_vectors(
     task: LabelTask, vectors: VectorCache, values: list[str], category: str
 ) -> Vectors:
     """Unit vector of each value [C, d]: normalized mean over the templates."""
-    key = task.key if isinstance(task, AttributeTask) else "category"
     total: Vectors = 0
     for template in task.templates:
-        prompts = [
-            " ".join(
-                template.format(value=task.texts.get(v, v), key=key, category=category).split()
-            )
-            for v in values
-        ]
-        total = total + vectors.texts(prompts)
+        total = total + vectors.texts([_prompt(task, template, v, category) for v in values])
     return normalized(total)
+
+
+def _prompt(task: LabelTask, template: str, value: str, category: str) -> Marked:
+    """``template`` filled in on one line; what its slots hold is marked as what it is."""
+    of_attribute = isinstance(task, AttributeTask)
+    slots = {
+        "value": Marked.whole(
+            task.texts.get(value, value), Mark.ATTRIBUTE if of_attribute else Mark.CATEGORY
+        ),
+        "key": Marked(task.key if of_attribute else "category"),
+        "category": Marked.whole(category, Mark.CATEGORY),
+    }
+    parts = []
+    for literal, slot, _, _ in Formatter().parse(template):
+        parts += [Marked(literal), slots[slot] if slot else Marked("")]
+    return joined(joined(parts, "").words(), " ")
 
 
 def normalized(vectors: Vectors) -> Vectors:

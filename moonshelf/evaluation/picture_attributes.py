@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from moonshelf.catalog.crops.cropper import use_crops
 from moonshelf.catalog.product import View
 from moonshelf.catalog.reference_attributes import (
     ImageSupport,
@@ -136,6 +137,7 @@ def read_pictures(
             cure="read pictures with an encoder of words and pictures",
         )
     shelf = Shelf(catalog)
+    use_crops(getattr(embedder, "encoder", None), catalog)
     vectors = VectorCache(embedder, shelf, progress)
     result = PictureAttributes()
     for key in keys:

@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from moonshelf.catalog.marks import Marked
 from moonshelf.catalog.product import Content, View
 from moonshelf.errors import DataError, MoonshelfError
 from moonshelf.evaluation.metrics import Vectors
@@ -57,9 +58,10 @@ class VectorCache:
         keys = self.shelf.keys(view, rows)
         return self._take(view, keys, lambda k: self.shelf.content(view, int(rows[k])))
 
-    def texts(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of free texts (label prompts, queries), [n, d]."""
-        return self._take(View.TEXT, list(texts), lambda k: Content(text=texts[k]))
+    def texts(self, texts: Sequence[Marked]) -> Vectors:
+        """Vectors of free texts (label prompts), [n, d]; marked otherwise they are others."""
+        keys = [found if found.spans else found.text for found in texts]
+        return self._take(View.TEXT, keys, lambda k: Content(texts[k].text, marks=texts[k].spans))
 
     def contents(
         self, view: View, keys: Sequence[Hashable], make: Callable[[int], Content]

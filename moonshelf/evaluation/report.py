@@ -18,7 +18,14 @@ import numpy as np
 from moonshelf.errors import UsageError
 from moonshelf.evaluation.bootstrap import paired_difference
 from moonshelf.evaluation.labels import EVERY
-from moonshelf.evaluation.results import FORMAT, MID_RANK, Measure, Results, TaskResult
+from moonshelf.evaluation.results import (
+    FORMAT,
+    HEADLINE,
+    MID_RANK,
+    Measure,
+    Results,
+    TaskResult,
+)
 
 LABELS = ("classification", "attribute")
 NONE = "\u2013"
@@ -56,8 +63,8 @@ def tables(results: Sequence[Results]) -> list[Table]:
                 made += _label_tables(results, task.direction, task.slice)
             else:
                 made.append(_retrieval_table(results, task))
-    order = {False: 0, True: 1}
-    return sorted(made, key=lambda table: order[table.title.startswith("Labels")])
+    made.sort(key=lambda table: table.title.startswith("Labels"))
+    return [*_headline_table(results), *made]
 
 
 def one_evaluation(results: Sequence[Results]) -> None:
@@ -95,7 +102,26 @@ def _retrieval_table(results: Sequence[Results], task: TaskResult) -> Table:
         f"{task.queries:,} queries, {task.pool:,} candidates, {each:.3g} right answers a query.",
         *task.notes,
     )
-    return Table(f"{task.task} ({task.direction})", ("embedder", *names), tuple(rows), lines)
+    photos = ", augmented photos" if task.photos == "augmented" else ""
+    return Table(
+        f"{task.task} ({task.direction}{photos})", ("embedder", *names), tuple(rows), lines
+    )
+
+
+def _headline_table(results: Sequence[Results]) -> list[Table]:
+    """Image-based search recall by its name, where the suite has a photo search i->mm."""
+    found = [(result.embedder, result.image_search) for result in results]
+    first = next((task for _, task in found if task), None)
+    if first is None:
+        return []
+    names = [name for name in HEADLINE if name in first.metrics]
+    rows = [("chance", *(f"{100 * first.metrics[name].chance:.2f}" for name in names))]
+    for embedder, task in found:
+        rows.append((embedder, *(cell(task.metrics[name] if task else None) for name in names)))
+    photos = "augmented photos" if first.photos == "augmented" else "users' photos"
+    line = f"The intermediate metric: {first.queries:,} {photos}; protocol under {first.task!r}."
+    title = f"Image-based search recall ({first.direction}, {photos})"
+    return [Table(title, ("embedder", *names), tuple(rows), (line,))]
 
 
 def _label_tables(results: Sequence[Results], view: str, slice_name: str) -> list[Table]:

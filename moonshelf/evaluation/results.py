@@ -11,6 +11,8 @@ from moonshelf.evaluation.bootstrap import Interval, intervals, mean_of, resampl
 from moonshelf.evaluation.metrics import macro_f1
 
 FORMAT = 1
+IMAGE_SEARCH = "image_search_recall"  # of each embedder in metrics.json: the headline figure
+HEADLINE = ("HitRate@1", "HitRate@10")
 MID_RANK = (
     "Ties with wrong answers take the mid-rank, 1 + #higher + #equal / 2 (scores within 1e-6 are "
     "equal); a tied best label counts as no prediction."
@@ -25,6 +27,9 @@ class Measure:
     low: float
     high: float
     chance: float
+
+    def to_dict(self) -> dict[str, float]:
+        return {"value": self.value, "low": self.low, "high": self.high, "chance": self.chance}
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class TaskResult:
     pool: int
     protocol: str
     notes: tuple[str, ...] = ()
+    photos: str = ""  # photo search: "user" or "augmented"
     facts: dict[str, float] = field(default_factory=dict)
     per_query: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
     clusters: np.ndarray | None = field(default=None, repr=False)
@@ -65,11 +71,9 @@ class TaskResult:
             "pool": self.pool,
             "protocol": self.protocol,
             "notes": list(self.notes),
+            **({"photos": self.photos} if self.photos else {}),
             "facts": self.facts,
-            "metrics": {
-                name: {"value": m.value, "low": m.low, "high": m.high, "chance": m.chance}
-                for name, m in self.metrics.items()
-            },
+            "metrics": {name: measure.to_dict() for name, measure in self.metrics.items()},
         }
 
 
@@ -107,6 +111,14 @@ class Results:
     def value(self, name: str, metric: str, direction: str = "", slice: str = "all") -> float:
         return self.task(name, direction, slice).metrics[metric].value
 
+    @property
+    def image_search(self) -> TaskResult | None:
+        """The task behind *image-based search recall*, the intermediate metric of methods.md 3.6:
+        the suite's first photo search i->mm, by users' photos where it has one and else by
+        augmented photos; None where it has neither."""
+        found = [t for t in self.tasks if t.kind == "photo_search" and t.direction == "i->mm"]
+        return min(found, key=lambda task: task.photos != "user", default=None)
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
@@ -119,9 +131,23 @@ class Results:
             "catalog": self.catalog,
             "seconds": round(self.seconds, 3),
             "ties": MID_RANK,
+            IMAGE_SEARCH: _headline(self.image_search),
             "tasks": [task.to_dict() for task in self.tasks],
             "skipped": [vars(skipped) for skipped in self.skipped],
         }
+
+
+def _headline(task: TaskResult | None) -> dict[str, Any] | None:
+    if task is None:
+        return None
+    return {
+        "photos": task.photos,
+        "task": task.task,
+        "direction": task.direction,
+        "queries": task.queries,
+        "pool": task.pool,
+        "metrics": {k: task.metrics[k].to_dict() for k in HEADLINE if k in task.metrics},
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,8 +191,8 @@ def _ask_group(
     task: RetrievalTask, shelf: Shelf, kept: np.ndarray, split: str, notes: list[str]
 ) -> Question:
     both_show = task.query.has_image and task.item.has_image
-    mates = _same(kept, ([shelf.groups[row]] if shelf.groups[row] else [] for row in kept))
-    twins = _same(kept, (shelf.hashes(int(row)) for row in kept)) if both_show else {}
+    mates = mates_of(shelf, kept)
+    twins = twins_of(shelf, kept) if both_show else {}
     queries, positives, removed = [], [], []
     without = 0
     for place in range(len(kept)):
@@ -218,11 +218,22 @@ def _ask_group(
         + " removed from the pool. Variants of a group are drawn together for the interval."
     )
     return Question(
-        kept[queries], kept, _columns(positives), _columns(removed), protocol, tuple(notes)
+        kept[queries], kept, columns(positives), columns(removed), protocol, tuple(notes)
     )
 
 
-def _same(rows: np.ndarray, labels: Iterable[Iterable[Hashable]]) -> dict[int, set[int]]:
+def mates_of(shelf: Shelf, rows: np.ndarray) -> dict[int, set[int]]:
+    """For each place in ``rows`` with a mate, all places of its group (itself included)."""
+    return sharing(rows, ([shelf.groups[row]] if shelf.groups[row] else [] for row in rows))
+
+
+def twins_of(shelf: Shelf, rows: np.ndarray) -> dict[int, set[int]]:
+    """For each place in ``rows`` with a twin, all places with a byte-identical picture (itself
+    included)."""
+    return sharing(rows, (shelf.hashes(int(row)) for row in rows))
+
+
+def sharing(rows: np.ndarray, labels: Iterable[Iterable[Hashable]]) -> dict[int, set[int]]:
     """For each place in ``rows``, all places that share one of its labels (itself included)."""
     by_label: dict[Hashable, list[int]] = defaultdict(list)
     for place, found in zip(range(len(rows)), labels, strict=True):
@@ -236,6 +247,6 @@ def _same(rows: np.ndarray, labels: Iterable[Iterable[Hashable]]) -> dict[int, s
     return result
 
 
-def _columns(pairs: list[tuple[int, int]]) -> Pairs:
+def columns(pairs: list[tuple[int, int]]) -> Pairs:
     table = np.array(pairs, np.int64).reshape(-1, 2)
     return table[:, 0], table[:, 1]

@@ -84,6 +84,8 @@ def run_search(
     result = retrieval_result(
         task, direction, ranks, len(log.item_rows), protocol, log.notes, sampling, clusters
     )
+    if isinstance(task, PhotoSearchTask):
+        result = replace(result, photos=task.photos)
     if not log.graded:
         return [result]
     inside = judged_ranks(asked, items, log.judged, log.gains)

@@ -76,7 +76,7 @@ class Shelf:
         if view is View.TEXT and self.fields == ("title",):
             return [self.titles[row] for row in rows]
         texts: Sequence[Any] = (
-            [self.content(View.TEXT, int(row)).text for row in rows]
+            [(c.text, c.marks) for row in rows for c in [self.content(View.TEXT, int(row))]]
             if (view.has_text and self.fields != ("title",))
             else [self.titles[row] if view.has_text else None for row in rows]
         )

@@ -7,10 +7,12 @@ or from a path ending in ``.toml``. An unknown key, kind or view is an error tha
 from __future__ import annotations
 
 from pathlib import Path
+from string import Formatter
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from moonshelf.catalog.augmented_photos import STRENGTH
 from moonshelf.catalog.product import View
 from moonshelf.config import Config, closest, load_config, read_toml
 from moonshelf.errors import UsageError
@@ -71,10 +73,28 @@ class QueryTask(Task):
 
 
 class PhotoSearchTask(QueryTask):
-    """Image-based search recall: the query's picture (and words, view mm) -> products."""
+    """Image-based search recall: the query's picture (and words, view mm) -> products.
+
+    ``photos = "user"`` are those of the query log. ``"augmented"`` are made from the pictures of
+    products of the split, for catalogues without a photo of a user: augmented.py says how, and what
+    ``own``, ``strength`` and ``queries`` mean. No table mixes the two.
+    """
 
     kind: Literal["photo_search"]
     query: Literal[View.IMAGE, View.BOTH] = View.IMAGE
+    photos: Literal["user", "augmented"] = "user"
+    own: Literal["stays", "removed"] = "stays"
+    strength: Annotated[float, Field(ge=0, le=2)] = STRENGTH
+    queries: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _augmented_photos_are_pictures(self) -> PhotoSearchTask:
+        if self.photos == "augmented" and self.query is not View.IMAGE:
+            raise ValueError("augmented photos come without words: use query 'i'")
+        only = {"own", "strength", "queries"} & self.model_fields_set
+        if self.photos == "user" and only:
+            raise ValueError(f"{min(only)!r} is for photos = 'augmented' alone")
+        return self
 
 
 class TextSearchTask(QueryTask):
@@ -97,13 +117,13 @@ class LabelTask(Task):
     @model_validator(mode="after")
     def _templates_are_known(self) -> LabelTask:
         for template in self.templates:
-            try:
-                text = template.format(value="\0", key="", category="")
-            except (KeyError, IndexError, ValueError, AttributeError) as error:
+            # Raises a ValueError of its own where braces do not close.
+            slots = {tuple(slot) for _, *slot in Formatter().parse(template) if slot[0] is not None}
+            if not slots <= {("value", "", None), ("key", "", None), ("category", "", None)}:
                 raise ValueError(
                     f"template {template!r} may only use {{value}}, {{key}} and {{category}}"
-                ) from error
-            if "\0" not in text:
+                )
+            if ("value", "", None) not in slots:
                 raise ValueError(f"template {template!r} does not use {{value}}")
         return self
 

@@ -6,8 +6,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from moonshelf.catalog.crops.cropper import use_crops
 from moonshelf.catalog.product import SPLITS, View
 from moonshelf.errors import UsageError
+from moonshelf.evaluation.augmented import run_augmented
 from moonshelf.evaluation.labels import run_labels
 from moonshelf.evaluation.protocol import Embedder, VectorCache
 from moonshelf.evaluation.results import Results, Sampling, Skipped, TaskResult
@@ -18,6 +20,7 @@ from moonshelf.evaluation.suite import (
     AnyTask,
     AttributeTask,
     ClassificationTask,
+    PhotoSearchTask,
     RetrievalTask,
     Suite,
     TextSearchTask,
@@ -51,6 +54,7 @@ def evaluate(
     if split not in SPLITS:
         raise UsageError(f"unknown split {split!r}", cure=f"choose among {', '.join(SPLITS)}")
     start = time.perf_counter()
+    use_crops(getattr(embedder, "encoder", None), catalog)
     shelf = Shelf(catalog, suite.fields)
     vectors = VectorCache(embedder, shelf, progress)
     sampling = Sampling(suite.bootstrap, suite.seed + seed, suite.confidence)
@@ -105,4 +109,6 @@ def _run(
         return run_retrieval(task, shelf, vectors, split, sampling)
     if isinstance(task, ClassificationTask | AttributeTask):
         return run_labels(task, View(direction), shelf, vectors, split, sampling)
+    if isinstance(task, PhotoSearchTask) and task.photos == "augmented":
+        return run_augmented(task, shelf, vectors, split, sampling)
     return run_search(task, shelf, vectors, split, sampling)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,21 +11,24 @@ from torch import Tensor
 
 from moonshelf.errors import UsageError
 from moonshelf.objectives.masks import KeepOut, LabelMask
-from moonshelf.objectives.streaming import Plan
 from moonshelf.objectives.sums import Sums
+from moonshelf.objectives.tiles import Plan
 
 TILE = 1024
 """Rows and columns of a tile: two of them, 8 MiB in float32, stay in a desktop's L3 cache."""
+
+Extra = Tensor | Sequence[Tensor] | None
+"""Further items: [K, d], or blocks of them that make K together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
     """What every loss works on. ``inverse`` is 1 / temperature, ``share`` [B] the weights over
-    their sum, ``weight``."""
+    their sum, ``weight``; ``extra`` the blocks of further items, none or more."""
 
     query: Tensor
     item: Tensor
-    extra: Tensor | None
+    extra: tuple[Tensor, ...]
     inverse: Tensor
     keep_out: KeepOut
     share: Tensor
@@ -49,7 +52,7 @@ class Checked:
             )
         if tile < 1:
             raise UsageError(f"tile is {tile}, expected at least 1", cure=f"leave it at {TILE}")
-        extra = 0 if self.extra is None else len(self.extra)
+        extra = sum(map(len, self.extra))
         keep = self.keep_out
         labels = (keep.item_ids, keep.groups, keep.queries, keep.texts)
         labelled = any(of_one_kind is not None for of_one_kind in labels)
@@ -72,13 +75,13 @@ def check(
     temperature: float | Tensor,
     keep_out: KeepOut | None,
     weights: Tensor | None,
-    extra: Tensor | None,
+    extra_items: Extra,
     offset: int,
 ) -> Checked:
     """The arguments of every loss here, checked, with the weights normalized."""
-    for name, side in (("query", query), ("item", item), ("extra_items", extra)):
-        if side is None:
-            continue
+    extra = (extra_items,) if isinstance(extra_items, Tensor) else tuple(extra_items or ())
+    every = [("query", query), ("item", item), *(("extra_items", block) for block in extra)]
+    for name, side in every:
         if side.ndim != 2 or not side.is_floating_point() or side.shape[1] != query.shape[-1]:
             raise UsageError(
                 f"{name} is {side.dtype} {list(side.shape)}, expected floating point "
@@ -95,7 +98,7 @@ def check(
             cure="row i of query belongs to row offset + i of item",
         )
     keep_out = keep_out or KeepOut(margin=None)
-    keep_out.check(count, len(item), 0 if extra is None else len(extra))
+    keep_out.check(count, len(item), sum(map(len, extra)))
     share, weight = _shares(weights, query)
     inverse = _inverse(temperature, query)
     return Checked(query, item, extra, inverse, keep_out, share, weight, offset)

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from moonshelf.errors import UsageError
-from moonshelf.objectives.arguments import TILE, Checked, check
+from moonshelf.objectives.arguments import TILE, Checked, Extra, check
 from moonshelf.objectives.contrastive import Contrast, dense_contrast
 from moonshelf.objectives.masks import KeepOut
 from moonshelf.objectives.matryoshka import Nested, nested
@@ -90,7 +90,7 @@ def circle(
     margin: float = MARGIN,
     keep_out: KeepOut | None = None,
     weights: Tensor | None = None,
-    extra_items: Tensor | None = None,
+    extra_items: Extra = None,
     offset: int = 0,
     symmetric: bool = False,
     tile: int = TILE,
@@ -111,7 +111,7 @@ def circle(
     """
     it = _checked(query, item, scale, margin, keep_out, weights, extra_items, offset)
     plan = it.plan(symmetric, tile, compute_dtype, _sums(margin))
-    loss, facts = StreamingContrast.apply(it.query, it.item, it.extra, it.inverse, plan)
+    loss, facts = StreamingContrast.apply(it.query, it.item, it.inverse, plan, *it.extra)
     return Contrast(loss, it.weight, *facts.unbind())
 
 
@@ -124,7 +124,7 @@ def nested_circle(
     margin: float = MARGIN,
     keep_out: KeepOut | None = None,
     weights: Tensor | None = None,
-    extra_items: Tensor | None = None,
+    extra_items: Extra = None,
     offset: int = 0,
     symmetric: bool = False,
     tile: int = TILE,
@@ -143,7 +143,7 @@ def circle_dense(
     margin: float = MARGIN,
     keep_out: KeepOut | None = None,
     weights: Tensor | None = None,
-    extra_items: Tensor | None = None,
+    extra_items: Extra = None,
     offset: int = 0,
     symmetric: bool = False,
 ) -> Contrast:

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from moonshelf.objectives.arguments import TILE, Checked, check
+from moonshelf.objectives.arguments import TILE, Checked, Extra, check
 from moonshelf.objectives.masks import KeepOut
 from moonshelf.objectives.streaming import StreamingContrast
 
@@ -67,7 +67,7 @@ def info_nce(
     *,
     keep_out: KeepOut | None = None,
     weights: Tensor | None = None,
-    extra_items: Tensor | None = None,
+    extra_items: Extra = None,
     offset: int = 0,
     symmetric: bool = False,
     tile: int = TILE,
@@ -86,7 +86,8 @@ def info_nce(
         temperature: tau, a float or a scalar tensor, which may be learnable.
         keep_out: pairs that are no negatives; None keeps every pair in.
         weights: [B], >= 0, of the pairs; constants. All zero gives loss 0 and zero gradients.
-        extra_items: [K, d], further negatives of every query (queue, hard negatives).
+        extra_items: [K, d], further negatives of every query (queue, hard negatives); or blocks
+            of them, so that those without gradient (a queue) cost none.
         offset: row of ``item`` that belongs to query 0.
         symmetric: the mean with the other direction. Each item with a query of its own is
             contrasted with all B queries; extra items, and items outside ``offset : offset + B``,
@@ -102,7 +103,7 @@ def info_nce(
     """
     it = check(query, item, temperature, keep_out, weights, extra_items, offset)
     plan = it.plan(symmetric, tile, compute_dtype)
-    loss, facts = StreamingContrast.apply(it.query, it.item, it.extra, it.inverse, plan)
+    loss, facts = StreamingContrast.apply(it.query, it.item, it.inverse, plan, *it.extra)
     return Contrast(loss, it.weight, *facts.unbind())
 
 
@@ -117,7 +118,7 @@ def info_nce_dense(
     *,
     keep_out: KeepOut | None = None,
     weights: Tensor | None = None,
-    extra_items: Tensor | None = None,
+    extra_items: Extra = None,
     offset: int = 0,
     symmetric: bool = False,
 ) -> Contrast:
@@ -140,7 +141,7 @@ def dense_contrast(
     """A contrastive loss by the whole score matrix: the two functions make what is summed, as
     exponents, out of similarities. The plain form behind ``info_nce_dense`` and others."""
     query, count, offset = it.query, len(it.query), it.offset
-    every = it.item if it.extra is None else torch.cat([it.item, it.extra])
+    every = torch.cat([it.item, *it.extra])
     similarity = query @ every.T
     rows = torch.arange(count, device=query.device)
     positive = similarity[rows, rows + offset]

@@ -12,6 +12,7 @@ Shape letters: B rows (queries), N items, K extra items, P known pairs.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -120,6 +121,34 @@ class KeepOut:
             yield _distinct(entries), torch.cat([own, more])
 
 
+@dataclass(frozen=True, slots=True)
+class _Relation:
+    """Entries (``row``, ``label``), in order of rows, and the ``columns`` whose ``labels`` some
+    entry has: a queue of thousands leaves few of them, or none."""
+
+    row: Tensor
+    label: Tensor
+    columns: Tensor
+    labels: Tensor
+
+    @classmethod
+    def of(cls, entries: Tensor, labels: Tensor) -> _Relation:
+        row, label = (part.contiguous() for part in entries.unbind(1))
+        wanted = torch.unique(label)
+        place = torch.searchsorted(wanted, labels).clamp_(max=len(wanted) - 1)
+        columns = torch.nonzero(wanted[place] == labels).squeeze(1)
+        return cls(row, label, columns, labels[columns])
+
+    def within(self, begin: int, end: int) -> tuple[Tensor, Tensor, Tensor, Tensor] | None:
+        """(row, label, labels of columns ``begin:end`` sorted, those columns from 0 on)."""
+        ends = torch.tensor([begin, end], device=self.row.device)
+        low, high = torch.searchsorted(self.columns, ends).tolist()
+        if low == high:
+            return None
+        ordered, order = self.labels[low:high].sort()
+        return self.row, self.label, ordered, self.columns[low:high][order] - begin
+
+
 class LabelMask:
     """The label rules of a :class:`KeepOut` (all but the margin), asked for tile by tile.
 
@@ -129,33 +158,32 @@ class LabelMask:
 
     def __init__(self, keep_out: KeepOut, rows: int, offset: int, extra: int) -> None:
         self._relations = [
-            (entries[:, 0].contiguous(), entries[:, 1].contiguous(), labels)
+            _Relation.of(entries, labels)
             for entries, labels in keep_out.relations(rows, offset, extra)
             if len(entries)
         ]
         self._offset = offset
 
     def stripe(self, begin: int, end: int) -> LabelStripe:
-        """The mask of columns ``begin:end``, ready to be asked for runs of rows."""
-        parts = []
-        for row, label, columns in self._relations:
-            ordered, order = columns[begin:end].sort()
-            parts.append((row, label, ordered, order))
-        return LabelStripe(parts, begin - self._offset, end - begin)
+        """The mask of columns ``begin:end``, to be asked for runs of rows."""
+        return LabelStripe(self._relations, begin, end, self._offset)
 
 
 class LabelStripe:
     """One stripe of columns of a :class:`LabelMask`."""
 
-    def __init__(
-        self, parts: list[tuple[Tensor, Tensor, Tensor, Tensor]], shift: int, width: int
-    ) -> None:
-        self._parts, self._shift, self._width = parts, shift, width
+    def __init__(self, relations: list[_Relation], begin: int, end: int, offset: int) -> None:
+        self._relations, self._begin, self._end, self._offset = relations, begin, end, offset
+
+    @functools.cached_property
+    def _parts(self) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        found = [relation.within(self._begin, self._end) for relation in self._relations]
+        return [part for part in found if part is not None]
 
     def dropped(self, begin: int, end: int) -> Tensor | None:
         """Flat indices into the tile [end - begin, width] of the pairs kept out, each once."""
-        found = []
-        for row, label, ordered, order in self._parts:
+        found, width = [], self._end - self._begin
+        for row, label, ordered, columns in self._parts:
             ends = torch.tensor([begin, end], device=row.device)
             low, high = torch.searchsorted(row, ends).tolist()
             local, label = row[low:high] - begin, label[low:high]
@@ -166,10 +194,10 @@ class LabelStripe:
                 continue
             # Entry e matches the run ordered[first[e] : first[e] + count[e]]; lay the runs out.
             start = (first - (count.cumsum(0) - count)).repeat_interleave(count)
-            column = order[start + torch.arange(total, device=row.device)]
+            column = columns[start + torch.arange(total, device=row.device)]
             local = local.repeat_interleave(count)
-            negative = column + self._shift != local + begin
-            found.append((local * self._width + column)[negative])
+            negative = column + self._begin != local + begin + self._offset
+            found.append((local * width + column)[negative])
         if not found:
             return None
         hits = found[0] if len(found) == 1 else torch.cat(found).unique()

@@ -29,11 +29,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from moonshelf.errors import UsageError
-from moonshelf.objectives.arguments import TILE, Checked, check
+from moonshelf.objectives.arguments import TILE, Checked, Extra, check
 from moonshelf.objectives.contrastive import info_nce
 from moonshelf.objectives.masks import KeepOut
-from moonshelf.objectives.streaming import Plan, Tiles
 from moonshelf.objectives.sums import LOG2_E, Sums
+from moonshelf.objectives.tiles import Plan, Tiles
 
 SMALLEST = 1e-12
 """Least norm of a prefix, as in ``torch.nn.functional.normalize``."""
@@ -64,7 +64,7 @@ def nested_info_nce(
     *,
     keep_out: KeepOut | None = None,
     weights: Tensor | None = None,
-    extra_items: Tensor | None = None,
+    extra_items: Extra = None,
     offset: int = 0,
     symmetric: bool = False,
     tile: int = TILE,
@@ -94,7 +94,7 @@ def nested(it: Checked, widths: Sequence[int], plan: Plan) -> Nested:
             cure="give each width of a prefix once, smallest first",
         )
     loss, by_width, accuracy = _NestedContrast.apply(
-        it.query, it.item, it.extra, it.inverse, plan, widths
+        it.query, it.item, it.inverse, plan, widths, *it.extra
     )
     return Nested(loss, by_width, it.weight, accuracy)
 
@@ -108,13 +108,14 @@ def nested_info_nce_loop(
 ) -> Tensor:
     """The same loss as written down, width after width: to read, and to test and time against."""
     extra = options.pop("extra_items", None)
+    blocks = (extra,) if isinstance(extra, Tensor) else tuple(extra or ())
 
     def cut(side: Tensor, width: int) -> Tensor:
         return functional.normalize(side[:, :width], dim=1, eps=SMALLEST)
 
     losses = []
     for width in widths:
-        more = None if extra is None else cut(extra, width)
+        more = [cut(block, width) for block in blocks]
         parts = (cut(query, width), cut(item, width), temperature)
         losses.append(info_nce(*parts, extra_items=more, **options).loss)
     return torch.stack(losses).mean()
@@ -126,13 +127,12 @@ class _NestedTiles(Tiles):
     def __init__(
         self,
         query: Tensor,
-        item: Tensor,
-        extra: Tensor | None,
+        sides: Sequence[Tensor],
         inverse: float,
         plan: Plan,
         widths: Sequence[int],
     ) -> None:
-        super().__init__(query, item, extra, inverse, plan)
+        super().__init__(query, sides, inverse, plan)
         self.widths = widths
         self.blocks = [slice(a, b) for a, b in zip((0, *widths[:-1]), widths, strict=True)]
         self.lengths = [self._lengths(side) for side in (self.query, *self.sides)]
@@ -184,27 +184,27 @@ class _NestedTiles(Tiles):
 
 
 class _NestedContrast(torch.autograd.Function):
-    """(query, item, extra | None, 1 / temperature, Plan, widths) -> (loss, loss of each width [m],
-    accuracy of the widest)."""
+    """(query, item, 1 / temperature, Plan, widths, blocks of extra items) -> (loss, loss of each
+    width [m], accuracy of the widest)."""
 
     @staticmethod
     def forward(
         ctx: Any,
         query: Tensor,
         item: Tensor,
-        extra: Tensor | None,
         inverse: Tensor,
         plan: Plan,
         widths: tuple[int, ...],
+        *extra: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         with torch.autocast(query.device.type, enabled=False):
-            tiles = _NestedTiles(query, item, extra, float(inverse), plan, widths)
+            tiles = _NestedTiles(query, (item, *extra), float(inverse), plan, widths)
             rows, columns = _accumulate(tiles, plan)
         losses = torch.stack([(plan.share * one.loss()).sum() for one in rows])
         if columns:
             back = torch.stack([(plan.share * one.loss()).sum() for one in columns])
             losses = 0.5 * (losses + back)
-        ctx.save_for_backward(query, item, extra, inverse)
+        ctx.save_for_backward(query, item, inverse, *extra)
         ctx.plan, ctx.widths, ctx.rows, ctx.columns = plan, widths, rows, columns
         ahead = rows[-1].positive - rows[-1].top
         accuracy = (ahead > plan.slack * tiles.scale).double().mean()
@@ -218,20 +218,19 @@ class _NestedContrast(torch.autograd.Function):
                 "the nested loss has no second derivative, but create_graph=True asks for one",
                 cure="use info_nce_dense on unit prefixes for gradient penalties and the like",
             )
-        query, item, extra, inverse = ctx.saved_tensors
+        query, item, inverse, *extra = ctx.saved_tensors
+        for_query, for_item, for_inverse, _, _, *for_extra = ctx.needs_input_grad
         with torch.autocast(query.device.type, enabled=False):
-            tiles = _NestedTiles(query, item, extra, float(inverse), ctx.plan, ctx.widths)
-            grads = _Gradients(tiles)
+            tiles = _NestedTiles(query, (item, *extra), float(inverse), ctx.plan, ctx.widths)
+            grads = _Gradients(tiles, for_extra)
             _backward_tiles(tiles, grads, ctx.plan, ctx.rows, ctx.columns)
-            found, temperature = grads.finish(grad_loss, inverse)
-        given = (query, item, extra)
-        wanted = [
-            None if side is None or not need else gradient.to(side.dtype)
-            for side, need, gradient in zip(
-                given, ctx.needs_input_grad, [*found, None][:3], strict=False
-            )
-        ]
-        return (*wanted, temperature if ctx.needs_input_grad[3] else None, None, None)
+            temperature = grads.of_inverse(grad_loss, inverse) if for_inverse else None
+            to_query, to_item, *to_extra = grads.finish(grad_loss * inverse, query, item, *extra)
+        if not for_query:
+            to_query = None
+        if not for_item:
+            to_item = None
+        return (to_query, to_item, temperature, None, None, *to_extra)
 
 
 def _accumulate(tiles: _NestedTiles, plan: Plan) -> tuple[list[Sums], list[Sums]]:
@@ -287,13 +286,17 @@ class _Gradients:
     """Sums over tiles, in the accumulation dtype.
 
     ``sums`` are G p of each side; ``turns`` [m, rows] the sums of G * score, which the
-    normalization of a prefix takes back: a vector does not gain by its length.
+    normalization of a prefix takes back: a vector does not gain by its length. Queries and items
+    always have both, blocks of extra items where they are ``wanted``.
     """
 
-    def __init__(self, tiles: _NestedTiles) -> None:
-        self.tiles = tiles
+    def __init__(self, tiles: _NestedTiles, wanted: Sequence[bool]) -> None:
+        self.tiles, self._wanted = tiles, [True, True, *wanted]
         dtype, every = tiles.plan.accumulate, [tiles.query, *tiles.sides]
-        self.sums = [torch.zeros_like(side, dtype=dtype) for side in every]
+        self.sums = [
+            side.new_zeros(side.shape if want else 0, dtype=dtype)
+            for side, want in zip(every, self._wanted, strict=True)
+        ]
         self.turns = [torch.zeros_like(lengths) for lengths in tiles.lengths]
 
     def add_turns(
@@ -302,7 +305,8 @@ class _Gradients:
         """Takes G * score of a width in, and makes ``gradient`` that of the raw products."""
         turned = scores.mul_(gradient)
         self.turns[0][k, rows] += turned.sum(1)
-        self.turns[1 + side][k, columns] += turned.sum(0)
+        if self._wanted[1 + side]:
+            self.turns[1 + side][k, columns] += turned.sum(0)
         gradient.mul_(self.tiles.lengths[0][k, rows, None])
         gradient.mul_(self.tiles.lengths[1 + side][k, columns])
 
@@ -313,7 +317,8 @@ class _Gradients:
             total = gradient if total is None else total.add_(gradient)
             left, right = tiles.query[rows, block], tiles.sides[side][columns, block]
             self.sums[0][rows, block] += total.to(right.dtype) @ right
-            self.sums[1 + side][columns, block] += total.T.to(left.dtype) @ left
+            if self._wanted[1 + side]:
+                self.sums[1 + side][columns, block] += total.T.to(left.dtype) @ left
 
     def add_positives(self, gradient: Tensor, scores: Tensor) -> None:
         """``gradient`` and ``scores`` [m, B] of the positive pairs."""
@@ -326,19 +331,23 @@ class _Gradients:
             self.sums[0][:, block] += factor[:, None] * tiles.own[:, block]
             self.sums[1][own, block] += factor[:, None] * tiles.query[:, block]
 
-    def finish(self, grad_loss: Tensor, inverse: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Gradients of (query, item[, extra]) and of 1 / temperature."""
-        tiles = self.tiles
-        every = [tiles.query, *tiles.sides]
-        for side, total, turns, lengths in zip(
-            every, self.sums, self.turns, tiles.lengths, strict=True
-        ):
-            # Scores are in log-2 units of score / temperature; here cosines are needed.
-            back = (lengths.square() * turns / tiles.scale).flip(0).cumsum(0).flip(0)
-            for block, factor in zip(tiles.blocks, back, strict=True):
-                total[:, block] -= factor[:, None] * side[:, block]
+    def of_inverse(self, grad_loss: Tensor, inverse: Tensor) -> Tensor:
+        """Gradient of 1 / temperature."""
         cosines = self.turns[0].sum() / (float(inverse) * LOG2_E)
-        return (
-            [total.mul_(grad_loss * inverse) for total in self.sums],
-            (grad_loss * cosines).to(inverse.dtype),
-        )
+        return (grad_loss * cosines).to(inverse.dtype)
+
+    def finish(self, factor: Tensor, *inputs: Tensor) -> list[Tensor | None]:
+        """Gradients of query and sides, each in its input's dtype."""
+        tiles, found = self.tiles, list[Tensor | None]()
+        for place, given in enumerate(inputs):
+            if not self._wanted[place]:
+                found.append(None)
+                continue
+            total, side = self.sums[place], [tiles.query, *tiles.sides][place]
+            # Scores are in log-2 units of score / temperature; here cosines are needed.
+            turns = tiles.lengths[place].square() * self.turns[place] / tiles.scale
+            back = turns.flip(0).cumsum(0).flip(0)
+            for block, factors in zip(tiles.blocks, back, strict=True):
+                total[:, block] -= factors[:, None] * side[:, block]
+            found.append(total.mul_(factor).to(given.dtype))
+        return found

@@ -3,7 +3,8 @@
     forward     one pass; every tile feeds the running log-sum-exp of its rows and of its columns
     backward    the tile is computed again; its gradient is multiplied into both sides
     the cost    2 BNd flops forward, 6 BNd backward, two exponentials a pair each way; the memory
-                is the gradients plus two tiles
+                is the gradients plus four tiles
+    less        2 BNd where a side needs no gradient (a queue), and where scores are kept (tiles.py)
 
 Notes for the reader:
 
@@ -14,58 +15,28 @@ Notes for the reader:
     underflow where a row lies far below the tile's maximum.
 4.  Weights enter the backward as exponents: w * 2^(s - lse) = 2^(s - (lse - log2 w)).
 5.  d loss / d (1 / temperature) = sum of G * similarity = sum of <query, d query>: free.
+6.  The first :data:`KEPT` scores, masked, wait for the backward pass: all of a small batch with a
+    queue, whose tiles are then computed once. More would grow with the square of the batch.
 
-Columns are numbered 0..N-1 for items, N.. for extra items. Only the *own* columns, offset ..
-offset + B - 1, hold a positive, so only they take part in the direction item -> query.
+Only the *own* columns, offset .. offset + B - 1, hold a positive, so only they take part in the
+direction item -> query.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from moonshelf.errors import UsageError
-from moonshelf.objectives.masks import LabelMask, LabelStripe
-from moonshelf.objectives.sums import LOG2_E, Sums
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What the passes need besides the vectors.
-
-    Attributes:
-        share: [B], the weight of each pair over the sum of weights.
-        compute: dtype of the matrix products; everything else is float32 (float64 for float64).
-        sums: one direction of the loss, of (positive, limit, dim, scale).
-    """
-
-    share: Tensor
-    symmetric: bool
-    offset: int
-    mask: LabelMask | None
-    margin: float | None
-    tile: int
-    compute: torch.dtype
-    sums: Callable[[Tensor, Tensor | None, int, float], Sums] = Sums
-
-    @property
-    def accumulate(self) -> torch.dtype:
-        return torch.float64 if self.compute == torch.float64 else torch.float32
-
-    @property
-    def slack(self) -> float:
-        """Cosines that differ by less are a tie, and a tie is a miss: positives and tiles are
-        summed in different orders, and a constant encoder must not be right by rounding."""
-        return max(16 * torch.finfo(self.accumulate).eps, torch.finfo(self.compute).eps)
+from moonshelf.objectives.sums import Sums
+from moonshelf.objectives.tiles import KEPT, Kept, Plan, Tiles
 
 
 class StreamingContrast(torch.autograd.Function):
-    """(query [B, d], item [N, d], extra [K, d] | None, 1 / temperature, Plan) -> (loss, facts).
+    """(query [B, d], item [N, d], 1 / temperature, Plan, blocks of extra items) -> (loss, facts).
 
     ``facts`` [4], without gradient: accuracy@1, masked share, mean positive similarity, mean
     similarity of the kept negatives, the last and first in the direction query -> item.
@@ -73,15 +44,16 @@ class StreamingContrast(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, query: Tensor, item: Tensor, extra: Tensor | None, inverse: Tensor, plan: Plan
+        ctx: Any, query: Tensor, item: Tensor, inverse: Tensor, plan: Plan, *extra: Tensor
     ) -> tuple[Tensor, Tensor]:
         with torch.autocast(query.device.type, enabled=False):
-            tiles = Tiles(query, item, extra, float(inverse), plan)
-            rows, columns, facts = _accumulate(tiles, plan)
+            tiles = Tiles(query, (item, *extra), float(inverse), plan)
+            ctx.kept = Kept(KEPT if any(ctx.needs_input_grad) else 0)
+            rows, columns, facts = _accumulate(tiles, plan, ctx.kept)
         loss = (plan.share * rows.loss()).sum()
         if columns is not None:
             loss = 0.5 * (loss + (plan.share * columns.loss()).sum())
-        ctx.save_for_backward(query, item, extra, inverse)
+        ctx.save_for_backward(query, item, inverse, *extra)
         ctx.plan, ctx.rows, ctx.columns = plan, rows, columns
         ctx.mark_non_differentiable(facts)
         return loss, facts
@@ -93,73 +65,20 @@ class StreamingContrast(torch.autograd.Function):
                 "the streaming loss has no second derivative, but create_graph=True asks for one",
                 cure="use info_nce_dense for gradient penalties and the like",
             )
-        query, item, extra, inverse = ctx.saved_tensors
+        query, item, inverse, *extra = ctx.saved_tensors
+        for_query, for_item, for_inverse, _, *for_extra = ctx.needs_input_grad
         with torch.autocast(query.device.type, enabled=False):
-            tiles = Tiles(query, item, extra, float(inverse), ctx.plan)
-            grads = _Gradients(tiles, ctx.plan.accumulate, ctx.needs_input_grad)
-            _backward_tiles(tiles, grads, ctx.plan, ctx.rows, ctx.columns)
-            return (*grads.finish(tiles, grad_loss, query, item, extra, inverse), None)
+            tiles = Tiles(query, (item, *extra), float(inverse), ctx.plan)
+            # The gradient of the temperature is made of the queries'.
+            grads = _Gradients(tiles, [for_query or for_inverse, for_item, *for_extra])
+            _backward_tiles(tiles, grads, ctx.plan, ctx.rows, ctx.columns, ctx.kept)
+            temperature = grads.of_inverse(grad_loss, inverse) if for_inverse else None
+            to_query, to_item, *to_extra = grads.finish(grad_loss * inverse, query, item, *extra)
+        return (to_query if for_query else None, to_item, temperature, None, *to_extra)
 
 
-class Tiles:
-    """The score matrix, a tile at a time, label mask applied and positives out (-inf)."""
-
-    def __init__(
-        self, query: Tensor, item: Tensor, extra: Tensor | None, inverse: float, plan: Plan
-    ) -> None:
-        self.plan = plan
-        self.query = query.to(plan.compute)
-        self.sides = [side.to(plan.compute) for side in (item, extra) if side is not None]
-        self.own = self.sides[0][plan.offset : plan.offset + len(query)]
-        self.scale = inverse * LOG2_E
-        area = min(plan.tile, len(query)) * min(plan.tile, max(map(len, self.sides)))
-        self._scores = query.new_empty(area, dtype=plan.accumulate)
-        self._spare = torch.empty_like(self._scores)
-
-    def positives(self) -> Tensor:
-        pairs = zip(self.query.split(self.plan.tile), self.own.split(self.plan.tile), strict=True)
-        dtype = self.plan.accumulate
-        return torch.cat([(q.to(dtype) * p.to(dtype)).sum(1) for q, p in pairs]) * self.scale
-
-    def stripes(self) -> Iterator[tuple[int, slice, slice | None, LabelStripe | None]]:
-        """(side, columns within the side, the rows they are positives of, label mask)."""
-        begin, end = self.plan.offset, self.plan.offset + len(self.query)
-        runs = [(0, 0, begin), (0, begin, end), (0, end, len(self.sides[0]))]
-        runs += [(1, 0, len(side)) for side in self.sides[1:]]
-        for number, (side, low, high) in enumerate(runs):
-            for start in range(low, high, self.plan.tile):
-                stop = min(start + self.plan.tile, high)
-                shift = side * len(self.sides[0])
-                mask = self.plan.mask and self.plan.mask.stripe(shift + start, shift + stop)
-                own = slice(start - begin, stop - begin) if number == 1 else None
-                yield side, slice(start, stop), own, mask
-
-    def rows(self) -> Iterator[slice]:
-        for start in range(0, len(self.query), self.plan.tile):
-            yield slice(start, min(start + self.plan.tile, len(self.query)))
-
-    def scores(self, rows: slice, side: int, columns: slice) -> tuple[Tensor, Tensor]:
-        """(scores, a spare of their shape): both are overwritten by the next call."""
-        left, right = self.query[rows], self.sides[side][columns]
-        shape = (len(left), len(right))
-        area = shape[0] * shape[1]
-        scores, spare = self._scores[:area].view(shape), self._spare[:area].view(shape)
-        if self.plan.compute == self.plan.accumulate:
-            torch.addmm(scores, left, right.T, beta=0, alpha=self.scale, out=scores)
-        else:
-            scores.copy_(left @ right.T).mul_(self.scale)
-        return scores, spare
-
-    @staticmethod
-    def drop(scores: Tensor, hits: Tensor | None, rows: slice, own: slice | None) -> None:
-        if hits is not None:
-            scores.view(-1)[hits] = -math.inf
-        if own == rows:  # both run in steps of one tile, so the positives lie in square tiles
-            scores.diagonal().fill_(-math.inf)
-
-
-def _accumulate(tiles: Tiles, plan: Plan) -> tuple[Sums, Sums | None, Tensor]:
-    """The forward pass: the sums of both directions and the facts."""
+def _accumulate(tiles: Tiles, plan: Plan, kept: Kept) -> tuple[Sums, Sums | None, Tensor]:
+    """The forward pass: the sums of both directions and the facts; fills ``kept``."""
     positive = tiles.positives()
     limit = None if plan.margin is None else positive + plan.margin * tiles.scale
     rows = plan.sums(positive, limit, 1, tiles.scale)
@@ -167,13 +86,16 @@ def _accumulate(tiles: Tiles, plan: Plan) -> tuple[Sums, Sums | None, Tensor]:
     dropped = positive.new_zeros(3, dtype=torch.float64)  # rows, columns, similarity of the rows'
     for side, part, own, mask in tiles.stripes():
         for run in tiles.rows():
-            scores, spare = tiles.scores(run, side, part)
+            keep = kept.holds(run, part)
+            scores, spare = tiles.scores(run, side, part, lasting=keep)
             hits = mask and mask.dropped(run.start, run.stop)
             if hits is not None:
                 dropped[0] += len(hits)
                 dropped[1] += len(hits) if own else 0
                 dropped[2] += scores.view(-1)[hits].sum()
             tiles.drop(scores, hits, run, own)
+            if keep:
+                kept.put(run, side, part, scores)
             if (left_out := rows.add(scores, run, spare)) is not None:
                 dropped[0] += left_out[0]
                 dropped[2] += left_out[1]
@@ -192,7 +114,7 @@ def _facts(tiles: Tiles, plan: Plan, rows: Sums, dropped: Tensor) -> Tensor:
 
     # The sum over all pairs is the product of the sums, so the mean needs no pass of its own.
     wide = torch.float64
-    total = tiles.query.sum(0, dtype=wide) @ sum(side.sum(0, dtype=wide) for side in tiles.sides)
+    total = _sum(tiles.query, plan) @ sum(_sum(side, plan) for side in tiles.sides)
     positive = rows.positive.sum(dtype=wide) / tiles.scale
     negative = total - positive - dropped[2] / tiles.scale
     kept = negatives - dropped[0]
@@ -215,12 +137,19 @@ def _facts(tiles: Tiles, plan: Plan, rows: Sums, dropped: Tensor) -> Tensor:
     )
 
 
-class _Gradients:
-    """Sums of G p and G^T q in the accumulation dtype, for the sides that ask for them."""
+def _sum(side: Tensor, plan: Plan) -> Tensor:
+    """float64 [d], of all rows: a tile's in the dtype of the scores, or all would be copied."""
+    tiles = [part.sum(0, dtype=plan.accumulate) for part in side.split(plan.tile)]
+    return torch.stack(tiles).sum(0, dtype=torch.float64)
 
-    def __init__(self, tiles: Tiles, dtype: torch.dtype, needs: tuple[bool, ...]) -> None:
-        self.needs = needs
-        wanted = [needs[0] or needs[3], *needs[1 : 1 + len(tiles.sides)]]
+
+class _Gradients:
+    """Sums of G p and G^T q in the accumulation dtype, for the sides (queries first) that are
+    ``wanted``."""
+
+    def __init__(self, tiles: Tiles, wanted: Sequence[bool]) -> None:
+        dtype = tiles.plan.accumulate
+        self._query = tiles.query
         self.sums = [
             torch.zeros(side.shape, dtype=dtype, device=side.device) if want else None
             for side, want in zip([tiles.query, *tiles.sides], wanted, strict=True)
@@ -241,37 +170,35 @@ class _Gradients:
             if (total := self.sums[number]) is not None:
                 total[part].addcmul_(gradient[:, None], other.to(total.dtype))
 
-    def finish(
-        self, tiles: Tiles, grad_loss: Tensor, *inputs: Tensor | None
-    ) -> list[Tensor | None]:
-        """Gradients of (query, item, extra, 1 / temperature), each in its input's dtype."""
-        inverse = inputs[3]
-        assert inverse is not None
-        query_sum = self.sums[0]
-        temperature = None
-        if self.needs[3] and query_sum is not None:
-            flat = tiles.query.to(query_sum.dtype).reshape(-1)
-            temperature = (grad_loss * (flat @ query_sum.view(-1))).to(inverse.dtype)
-        factor = grad_loss * inverse
-        sums = [*self.sums, None][:3]
+    def of_inverse(self, grad_loss: Tensor, inverse: Tensor) -> Tensor:
+        """Gradient of 1 / temperature, from the sums of the queries."""
+        total = self.sums[0]
+        assert total is not None
+        return (grad_loss * (self._query.to(total.dtype).reshape(-1) @ total.view(-1))).to(
+            inverse.dtype
+        )
+
+    def finish(self, factor: Tensor, *inputs: Tensor) -> list[Tensor | None]:
+        """Gradients of query and sides, each in its input's dtype."""
         return [
-            total.mul_(factor).to(given.dtype)
-            if need and total is not None and given is not None
-            else None
-            for need, total, given in zip(self.needs, sums, inputs[:3], strict=False)
-        ] + [temperature]
+            None if total is None else total.mul_(factor).to(given.dtype)
+            for total, given in zip(self.sums, inputs, strict=True)
+        ]
 
 
 def _backward_tiles(
-    tiles: Tiles, grads: _Gradients, plan: Plan, rows: Sums, columns: Sums | None
+    tiles: Tiles, grads: _Gradients, plan: Plan, rows: Sums, columns: Sums | None, kept: Kept
 ) -> None:
     share = plan.share * 0.5 if columns is not None else plan.share
     row_exponent = rows.log_sum() - share.log2()
     column_exponent = None if columns is None else columns.log_sum() - share.log2()
     for side, part, own, mask in tiles.stripes():
         for run in tiles.rows():
-            scores, spare = tiles.scores(run, side, part)
-            tiles.drop(scores, mask and mask.dropped(run.start, run.stop), run, own)
+            if (scores := kept.take(run, side, part)) is not None:
+                spare = tiles.spare(run, part)
+            else:
+                scores, spare = tiles.scores(run, side, part)
+                tiles.drop(scores, mask and mask.dropped(run.start, run.stop), run, own)
             if columns is not None and column_exponent is not None and own is not None:
                 gradient = columns.gradient(scores, own, column_exponent, spare)
                 gradient.add_(rows.gradient(scores, run, row_exponent, scores))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from moonshelf.catalog.crops.cropper import use_crops
 from moonshelf.catalog.pairs import usable_rows
 from moonshelf.catalog.product import Content, Query, View, product_content
 from moonshelf.catalog.store import Catalog
@@ -76,6 +77,9 @@ def training_section(run: Path) -> Section:
             f"{name}: pairs a second": f"{stage['samples_per_s']:,.0f}",
             f"{name}: last loss": f"{stage['loss']:.3f}",
         }
+    for line in lines:
+        if "val/image-search/photos" in line:
+            facts["image-search curve"] = f"{line['val/image-search/photos']} photos"
     memory = max((line.get("memory_mib", 0.0) for line in lines), default=0.0)
     facts["peak memory"] = f"{memory / 1024:.2f} GiB"
     lead = "Training losses are of training batches; the validation curve is of the val split."
@@ -95,6 +99,7 @@ def search_section(
     encoder: Encoder | PrefixEncoder, store: Store, catalog: Catalog, *, each: int = 3, k: int = 8
 ) -> Section:
     """Search by words, by a user's photo and by both; right answers are framed where known."""
+    use_crops(encoder, catalog)
     strips: list[str] = []
     for query in _sample(catalog, each):
         content = Content(query.text or None, query.images)
@@ -136,6 +141,7 @@ def neighbor_section(
     encoder: Encoder | PrefixEncoder, store: Store, catalog: Catalog, *, count: int = 4, k: int = 8
 ) -> Section:
     """The products nearest to some test products, by picture and title together."""
+    use_crops(encoder, catalog)
     strips = []
     for row in _spread(catalog.split_rows("test"), count):
         product = catalog[int(row)]

@@ -44,8 +44,9 @@ class Work:
     def counts(self) -> list[int]:
         return [len(side) for side in self.sides]
 
-    def part_of(self, group: Group) -> Work:
-        """The same step with the mini-batches of this process alone: a contiguous share."""
+    def part_of(self, group: Group, alike: bool = False) -> Work:
+        """The same step with the mini-batches of this process alone: a contiguous share; ``alike``:
+        equally many for each."""
         if group.size == 1:
             return self
         if min(self.counts) < group.size:
@@ -53,6 +54,13 @@ class Work:
                 f"{min(self.counts)} mini-batches are too few for {group.size} processes",
                 where=f"step {self.step}, term {self.label}",
                 cure="use fewer processes, a larger batch, or leave terms with few pairs out",
+            )
+        if alike and any(count % group.size for count in self.counts):
+            raise UsageError(
+                f"{self.counts} mini-batches a side are not equally many for {group.size} "
+                "processes, which gather weights for each together",
+                where=f"step {self.step}, term {self.label}",
+                cure="set mini_batch to 2 or more, or leave compute.shard out",
             )
         return replace(self, sides=[side[group.share(len(side))] for side in self.sides])
 
@@ -93,9 +101,15 @@ class Ahead:
     stage's alone, so it changes nothing but the time. At most two mini-batches wait."""
 
     def __init__(
-        self, stage: Stage, first: int, end: int | None, depth: int = 2, group: Group = ALONE
+        self,
+        stage: Stage,
+        first: int,
+        end: int | None,
+        depth: int = 2,
+        group: Group = ALONE,
+        alike: bool = False,
     ) -> None:
-        self.waited = 0.0
+        self.waited, self._alike = 0.0, alike
         self._stage, self._first, self._end, self._group = stage, first, end, group
         self._ready: queue.Queue[Any] = queue.Queue(maxsize=depth)
         self._stop = threading.Event()
@@ -126,7 +140,7 @@ class Ahead:
         try:
             step = self._first
             while self._end is None or step < self._end:
-                work = self._stage.work(step).part_of(self._group)
+                work = self._stage.work(step).part_of(self._group, self._alike)
                 if not self._put(work):
                     return
                 for _ in range(passes(work.counts)):

@@ -13,14 +13,15 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from moonshelf.catalog.marks import Marked, joined
 from moonshelf.training.settings import AugmentConfig
 
 MOST_VALUES = 3
 
 
 def augment_text(
-    title: str, description: str, values: Sequence[str], config: AugmentConfig, seed: int
-) -> str:
+    title: Marked, description: str, values: Sequence[Marked], config: AugmentConfig, seed: int
+) -> Marked:
     """``title``, a stretch of ``description``, a few ``values``, or richer text: all of them, one
     after the other. With words left out.
 
@@ -31,18 +32,18 @@ def augment_text(
     draw = random.Random(seed)
     text = title
     if draw.random() < config.description and description.strip():
-        text = _stretch(description, config.description_words, draw)
+        text = Marked(_stretch(description, config.description_words, draw))
     if config.attributes > 0 and values and draw.random() < config.attributes:
         count = min(len(values), draw.randint(1, MOST_VALUES))
-        text = " ".join(draw.sample(list(values), count))
+        text = joined(draw.sample(list(values), count), " ")
     if config.richer > 0 and draw.random() < config.richer:
-        story = _stretch(description, config.description_words, draw)
-        text = " ".join(part for part in (title, *values, story) if part)
+        story = Marked(_stretch(description, config.description_words, draw))
+        text = joined([part for part in (title, *values, story) if part.text], " ")
     if config.word_drop > 0:
-        words = text.split()
+        words = text.words()
         kept = [word for word in words if draw.random() >= config.word_drop]
         if words:
-            text = " ".join(kept or [draw.choice(words)])
+            text = joined(kept or [draw.choice(words)], " ")
     return text
 
 

@@ -6,7 +6,8 @@
 
 A folder appears by one rename after everything in it is on disk, so a kill or a full disk leaves
 the states before it. Frozen weights never change and are rebuilt, not saved; ``digest`` (of the
-rebuilt start) makes sure that what is rebuilt is what was there.
+rebuilt start) makes sure that what is rebuilt is what was there. Tensors are whole, whether or not
+the run that saves or the run that reads keeps them in shards, and are read one after the other.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import os
 import random
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,15 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from moonshelf.errors import CheckpointError
 from moonshelf.files import atomic_folder, fsync_folder, write_json_atomically
 from moonshelf.training.optim import SplitOptimizer
+from moonshelf.training.parallel import ALONE, Group
 from moonshelf.training.schedule import Spent
+from moonshelf.training.sharding import put, whole_tensors
 
 FORMAT = 1
 _KEPT = 2
@@ -58,13 +61,16 @@ def save_state(
     modules: Mapping[str, nn.Module],
     optimizer: SplitOptimizer,
     digest: str,
+    group: Group = ALONE,
 ) -> Path:
-    """Writes one state under ``folder`` and drops all but the last two."""
-    tensors = {f"model/{k}": v for k, v in moving_tensors(modules).items()}
-    tensors |= {f"optimizer/{k}": v for k, v in optimizer.tensors().items()}
-    # safetensors wants each tensor on its own, dense and on the CPU.
-    tensors = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in tensors.items()}
+    """Writes one state under ``folder`` and drops all but the last two; in a group the leading
+    process does, and the others give it what they hold of it."""
+    held = {f"model/{k}": v for k, v in moving_tensors(modules).items()}
+    held |= {f"optimizer/{k}": v for k, v in optimizer.tensors().items()}
+    tensors = whole_tensors(held, group)
     path = folder / f"{state.index:02d}-{state.stage}-{state.step:07d}"
+    if not group.leads:
+        return path
     with atomic_folder(path) as scratch:
         file = scratch / "tensors.safetensors"
         data = safetensors.torch.save(tensors)
@@ -95,12 +101,16 @@ class Saved:
     state: LoopState
     digest: str
     random: dict[str, Any]
-    tensors: dict[str, Tensor]
+    tensors: Tensors
 
     def restore(
-        self, modules: Mapping[str, nn.Module], optimizer: SplitOptimizer, digest: str
+        self,
+        modules: Mapping[str, nn.Module],
+        optimizer: SplitOptimizer,
+        digest: str,
+        group: Group = ALONE,
     ) -> None:
-        """Puts weights, optimizer and random states back.
+        """Puts weights, optimizer and random states back, of shards what this process holds.
 
         Raises:
             CheckpointError: the model rebuilt now is not the one that was saved.
@@ -112,11 +122,11 @@ class Saved:
                 cure="resume with the same catalogue and libraries, or train into a new --out",
             )
         current = moving_tensors(modules)
-        saved = {k.partition("/")[2]: v for k, v in self.tensors.items() if k.startswith("model/")}
+        saved = self.tensors.under("model/")
         wrong = sorted(
             k
             for k in current.keys() | saved.keys()
-            if k not in current or k not in saved or current[k].shape != saved[k].shape
+            if k not in current or k not in saved or current[k].shape != saved.shape(k)
         )
         if wrong:
             raise CheckpointError(
@@ -126,11 +136,38 @@ class Saved:
             )
         with torch.no_grad():
             for name, tensor in current.items():
-                tensor.copy_(saved[name])
-        optimizer.load_tensors(
-            {k.partition("/")[2]: v for k, v in self.tensors.items() if k.startswith("optimizer/")}
-        )
+                put(tensor, saved[name], group)
+        optimizer.load_tensors(self.tensors.under("optimizer/"))
         restore_random_states(self.random)
+
+
+class Tensors(Mapping[str, Tensor]):
+    """The tensors of a safetensors file, each read when it is asked for.
+
+    Args:
+        prefix: of the names that are seen, without it.
+    """
+
+    def __init__(self, path: Path, prefix: str = "") -> None:
+        self._path, self._prefix = path, prefix
+        self._file = safe_open(path, "pt")
+        names = [name for name in self._file.keys() if name.startswith(prefix)]  # noqa: SIM118
+        self._names = {name.removeprefix(prefix): name for name in names}
+
+    def under(self, prefix: str) -> Tensors:
+        return Tensors(self._path, prefix)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return tuple(self._file.get_slice(self._names[name]).get_shape())
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._file.get_tensor(self._names[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def newest_state(folder: Path) -> tuple[Saved | None, list[str]]:
@@ -200,7 +237,8 @@ def _read(path: Path) -> Saved:
     cure = "delete this folder to use the state before it"
     try:
         record = json.loads((path / "state.json").read_text(encoding="utf-8"))
-        data = (path / "tensors.safetensors").read_bytes()
+        with (path / "tensors.safetensors").open("rb") as file:
+            found_hash = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError) as error:
         raise CheckpointError(
             f"half-written state ({error})", where=str(path), cure=cure
@@ -210,10 +248,10 @@ def _read(path: Path) -> Saved:
         raise CheckpointError(
             f"state of format {found}, expected {FORMAT}", where=str(path), cure=cure
         )
-    if hashlib.sha256(data).hexdigest() != record.get("sha256"):
+    if found_hash != record.get("sha256"):
         raise CheckpointError("tensors.safetensors is damaged", where=str(path), cure=cure)
     try:
-        tensors = safetensors.torch.load(data)
+        tensors = Tensors(path / "tensors.safetensors")
         state = LoopState(
             stage=record["stage"],
             index=record["index"],

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from moonshelf.catalog.marks import Mark, Marked
 from moonshelf.catalog.pairs import usable_queries, usable_rows
-from moonshelf.catalog.product import Content, View, product_text
+from moonshelf.catalog.product import Content, View, marked_text
 from moonshelf.training.augment import augment_pictures, augment_text
 from moonshelf.training.settings import AugmentConfig
 
@@ -26,7 +27,8 @@ _PLAIN = AugmentConfig()
 
 class ContentSource:
     """Contents of the products and queries of one catalogue. Pictures come from ``pixels`` and
-    ``query_pixels`` where a row is in them, else as encoded bytes. Safe to call from another
+    ``query_pixels`` where a row is in them, and their core products from ``crops`` (of products, of
+    queries), where an encoder is shown them; else as encoded bytes. Safe to call from another
     thread: nothing here changes."""
 
     def __init__(
@@ -35,10 +37,12 @@ class ContentSource:
         pixels: PixelCache | None,
         fields: tuple[str, ...] = ("title",),
         query_pixels: PixelCache | None = None,
+        crops: tuple[PixelCache | None, PixelCache | None] | None = None,
     ) -> None:
         self.catalog, self.pixels, self.fields = catalog, pixels, fields
         self.products = len(catalog)
         self._query_pixels = query_pixels
+        self._crops = crops
         self._titles = flat_column(catalog.column("title")) if fields == ("title",) else None
         self._descriptions = flat_column(catalog.column("description"))
         self._attributes = flat_column(catalog.column("attributes"))
@@ -61,13 +65,18 @@ class ContentSource:
         draws: Draws | None = None,
     ) -> list[Content]:
         """Contents of ``rows`` [n] through ``view``; ``draws`` [n] feed the augmentation."""
-        texts: list[str | None] = [None] * len(rows)
+        texts: list[Marked] | None = None
         if view.has_text:
-            texts = list(self._texts(rows, augment, draws))
-        images: list[tuple[Picture, ...]] = [()] * len(rows)
+            texts = self._texts(rows, augment, draws)
+        shown = [Content()] * len(rows)
         if view.has_image:
-            images = self._images(rows, augment, draws)
-        return [Content(text=t, images=i) for t, i in zip(texts, images, strict=True)]
+            shown = self._images(rows, augment, draws)
+        if texts is None:
+            return shown
+        return [
+            Content(words.text, seen.images, words.spans, seen.crops)
+            for words, seen in zip(texts, shown, strict=True)
+        ]
 
     def usable(self, view: View) -> np.ndarray:
         """bool [N + Q]: rows that have something that ``view`` feeds (through mm: a title or a
@@ -84,32 +93,34 @@ class ContentSource:
 
     def texts(self, rows: np.ndarray) -> list[str]:
         """The text of each of ``rows``, without augmentation."""
-        return self._texts(rows, _PLAIN, None)
+        return [found.text for found in self._texts(rows, _PLAIN, None)]
 
-    def _texts(self, rows: np.ndarray, augment: AugmentConfig, draws: Draws | None) -> list[str]:
+    def _texts(self, rows: np.ndarray, augment: AugmentConfig, draws: Draws | None) -> list[Marked]:
         texts = self._plain_texts(rows)
         if draws is None or not augment.changes_texts:
             return texts
         descriptions = self._taken(self._descriptions, rows)
-        values = self.values(rows) if augment.shows_values else [()] * len(rows)
+        values = self._marked_values(rows) if augment.shows_values else [()] * len(rows)
         return [
             augment_text(text, more or "", few, augment, int(seed))
             for text, more, few, seed in zip(texts, descriptions, values, draws.seeds, strict=True)
         ]
 
-    def _plain_texts(self, rows: np.ndarray) -> list[str]:
+    def _plain_texts(self, rows: np.ndarray) -> list[Marked]:
         if self._titles is not None:
-            texts = self._taken(self._titles, rows)
+            texts = [Marked(title or "") for title in self._taken(self._titles, rows)]
         else:
             texts = [
-                product_text(self.catalog[int(row)], self.fields) if row < self.products else None
+                marked_text(self.catalog[int(row)], self.fields)
+                if row < self.products
+                else Marked("")
                 for row in rows
             ]
         asked = np.flatnonzero(rows >= self.products)
         words = self._asked.take(pa.array(rows[asked] - self.products)).to_pylist()
         for place, text in zip(asked.tolist(), words, strict=True):
-            texts[place] = text
-        return [text or "" for text in texts]
+            texts[place] = Marked(text or "")
+        return texts
 
     def _taken(self, column: pa.Array, rows: np.ndarray) -> list[Any]:
         """The cells of ``rows`` of a column of the products; None for queries."""
@@ -124,15 +135,41 @@ class ContentSource:
             for pairs, leaf in zip(attributes, leaves, strict=True)
         ]
 
+    def _marked_values(self, rows: np.ndarray) -> list[tuple[Marked, ...]]:
+        """:meth:`values`, each marked as what it is; a value that also names the leaf of the
+        category is category."""
+        leaves = [(path or [""])[-1] for path in self._taken(self._categories, rows)]
+        return [
+            tuple(Marked.whole(v, Mark.CATEGORY if v == leaf else Mark.ATTRIBUTE) for v in values)
+            for values, leaf in zip(self.values(rows), leaves, strict=True)
+        ]
+
     def _images(
         self, rows: np.ndarray, augment: AugmentConfig, draws: Draws | None
+    ) -> list[Content]:
+        """The pictures of each row and, where crops are shown, their core products."""
+        pictures = self._cached((self.pixels, self._query_pixels), rows, augment, draws)
+        crops = self._cached(self._crops or (None, None), rows, augment, draws)
+        return [
+            # A row without a picture, or outside the cache: encoded bytes, not augmented.
+            Content(images=self._encoded(int(rows[k])))
+            if not own
+            else Content(images=own, crops=crops[k] if self._crops else None)
+            for k, own in enumerate(pictures)
+        ]
+
+    def _cached(
+        self,
+        caches: tuple[PixelCache | None, PixelCache | None],
+        rows: np.ndarray,
+        augment: AugmentConfig,
+        draws: Draws | None,
     ) -> list[tuple[Picture, ...]]:
-        images: list[tuple[Picture, ...]] = [()] * len(rows)
+        """What the caches of products and of queries hold of each row, augmented; else nothing."""
+        found: list[tuple[Picture, ...]] = [()] * len(rows)
         of_query = rows >= self.products
-        todo = set(range(len(rows)))
-        for cache, mine, first in (
-            (self.pixels, ~of_query, 0),
-            (self._query_pixels, of_query, self.products),
+        for cache, mine, first in zip(
+            caches, (~of_query, of_query), (0, self.products), strict=True
         ):
             if cache is None:
                 continue
@@ -143,12 +180,8 @@ class ContentSource:
             if draws is not None:
                 pictures = augment_pictures(pictures, augment, draws.uniform[cached])
             for k, picture in zip(cached, pictures, strict=True):
-                images[k] = (picture,)
-            todo.difference_update(cached)
-        for k in todo:
-            # A row without a picture, or outside the cache: encoded bytes, not augmented.
-            images[k] = self._encoded(int(rows[k]))
-        return images
+                found[k] = (picture,)
+        return found
 
     def _encoded(self, row: int) -> tuple[bytes, ...]:
         if row < self.products:

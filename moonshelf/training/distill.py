@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from moonshelf.catalog.crops.cropper import use_crops
 from moonshelf.catalog.product import View
 from moonshelf.config import read_toml
 from moonshelf.encoder import encoder_config, encoder_folder, encoder_version, load_encoder
@@ -92,7 +93,10 @@ def _check_text(teacher: Path, recipe: Recipe, where: str) -> None:
 def _check_canvas(teacher: Path, ours: PictureConfig, where: str) -> None:
     theirs = encoder_config(teacher).pictures
     told = [f"{p.height} x {p.width}" if p.fixed else "its own grid" for p in (theirs, ours)]
-    told = [f"{t}, {p.per_product} a product" for t, p in zip(told, (theirs, ours), strict=True)]
+    told = [
+        f"{t}, {p.per_product} a product, crop {p.crop}"
+        for t, p in zip(told, (theirs, ours), strict=True)
+    ]
     if told[0] != told[1]:
         raise UsageError(
             f"the teacher sees pictures at {told[0]}; the student's are decoded once, at {told[1]}",
@@ -136,6 +140,7 @@ def _embed_rows(
     progress: Progress,
 ) -> None:
     teacher = load_encoder(config.teacher).to(device)
+    use_crops(teacher, source.catalog)
     total, done = sum(len(r) for r in rows.values()), 0
     with atomic_folder(place) as scratch:
         for view, wanted in rows.items():

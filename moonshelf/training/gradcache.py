@@ -17,6 +17,10 @@ Several processes split the same way: each embeds its own mini-batches, vectors 
 process computes the loss of the whole batch and pushes its own slices of dL/dv back. The gradients
 then add up over processes (parallel.py) to that of the whole batch. What the loss owns has its
 whole gradient in every process, so only the leading one keeps it.
+
+A loss may also depend on sums over everything the encoder saw in the step (load balance of experts,
+balance.py). They are added up in the first pass, over mini-batches and processes, and every
+mini-batch pushes dL/dsums back with its vectors.
 """
 
 from __future__ import annotations
@@ -44,6 +48,7 @@ def cached_backward(
     counts: Sequence[int],
     loss: Callable[..., tuple[Tensor, LossT]],
     group: Group = ALONE,
+    sums: Callable[[], Tensor] | None = None,
 ) -> tuple[LossT, list[Tensor]]:
     """Leaves the gradient of ``loss`` over the whole batch in ``.grad``; in a group of processes,
     this one's part of it (their sum is the gradient).
@@ -53,61 +58,86 @@ def cached_backward(
         batches: the mini-batches of side 1, of side 2, ...; then all of them once more where
             ``passes(counts)`` is 2. In a group, this process's own.
         counts: mini-batches of each side, as many as ``batches`` gives.
-        loss: vectors of each side -> (scalar, anything to report).
+        loss: vectors of each side, and sums over the step if there are any -> (scalar, anything
+            to report).
+        sums: what the last call of ``embed`` adds to the sums of the step, [m], with its graph.
 
     Returns:
         What ``loss`` reported, and the detached vectors [B, d] of each side.
     """
+
+    def made() -> list[Tensor]:
+        vectors = embed(next(batches))
+        return [vectors] if sums is None else [vectors, sums()]
+
     if passes(counts) == 1:
-        plain = [embed(next(batches)) for _ in counts]
+        found = [made() for _ in counts]
+        plain, total = [v for v, *_ in found], _total([s for _, *s in found])
         if group.size > 1:
-            report, vectors, gradients = _loss_of_all([v.detach() for v in plain], loss, group)
-            torch.autograd.backward(plain, gradients)
+            cut_off = ([t.detach() for t in plain], [t.detach() for t in total])
+            report, vectors, gradients = _loss_of_all(*cut_off, loss, group)
+            torch.autograd.backward([*plain, *total], gradients)
             return report, vectors
-        scalar, report = loss(*plain)
+        scalar, report = loss(*plain, *total)
         scalar.backward()
         return report, [v.detach() for v in plain]
 
     states: list[_RandomState] = []
     sides: list[list[Tensor]] = []
+    added: list[list[Tensor]] = []
     with torch.no_grad():
         for count in counts:
             side = []
             for _ in range(count):
                 states.append(_RandomState())
-                side.append(embed(next(batches)))
+                vectors, *own = made()
+                side.append(vectors)
+                added.append(own)
             sides.append(side)
-    report, vectors, gradients = _loss_of_all([torch.cat(side) for side in sides], loss, group)
+    whole = [torch.cat(side) for side in sides]
+    report, vectors, gradients = _loss_of_all(whole, _total(added), loss, group)
 
     after = _RandomState()
     replay = iter(states)
-    for side, whole in zip(sides, gradients, strict=True):
-        for gradient in whole.split([len(part) for part in side]):
+    slopes = gradients[len(sides) :]
+    for side, of_side in zip(sides, gradients, strict=False):
+        for gradient in of_side.split([len(part) for part in side]):
             next(replay).restore()
-            embed(next(batches)).backward(gradient)
+            torch.autograd.backward(made(), [gradient, *slopes])
     # The next step draws on from where a run without the second pass would stand.
     after.restore()
     return report, vectors
 
 
+def _total(added: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    """The sum of what all passes added, if they did."""
+    return [torch.stack(parts).sum(0) for parts in zip(*added, strict=True)]
+
+
 def _loss_of_all(
-    own: list[Tensor], loss: Callable[..., tuple[Tensor, LossT]], group: Group
+    own: list[Tensor],
+    sums: list[Tensor],
+    loss: Callable[..., tuple[Tensor, LossT]],
+    group: Group,
 ) -> tuple[LossT, list[Tensor], list[Tensor]]:
-    """The loss on the vectors of all processes: its report, all vectors of each side, and the
-    gradient with respect to ``own`` ones; leaves the gradient of what the loss owns, once."""
+    """The loss on the vectors and sums of all processes: its report, all vectors of each side, and
+    the gradient with respect to ``own`` ones, then to the sums; leaves the gradient of what the
+    loss owns, once."""
     whole, places = gather_sides(own, group) if group.size > 1 else (own, [slice(None)] * len(own))
-    vectors = [side.requires_grad_() for side in whole]
-    scalar, report = loss(*vectors)
+    for values in sums:
+        group.add_(values)
+    given = [tensor.requires_grad_() for tensor in (*whole, *sums)]
+    scalar, report = loss(*given)
     if group.leads:
         scalar.backward()
-        gradients = [v.grad for v in vectors]
+        gradients = [v.grad for v in given]
     else:
-        gradients = torch.autograd.grad(scalar, vectors)
+        gradients = torch.autograd.grad(scalar, given)
     found = []
-    for gradient, place in zip(gradients, places, strict=True):
+    for gradient, place in zip(gradients, [*places, *[slice(None)] * len(sums)], strict=True):
         assert gradient is not None, "the loss does not depend on one of its sides"
         found.append(gradient[place])
-    return report, [v.detach() for v in vectors], found
+    return report, [v.detach() for v in given[: len(whole)]], found
 
 
 class _RandomState:

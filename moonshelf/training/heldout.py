@@ -29,6 +29,8 @@ class AnswerLoss:
         DataError: no product of the split has an answer.
     """
 
+    notes = ()
+
     def __init__(
         self,
         language: LanguageModel,

@@ -24,13 +24,15 @@ from torch import Tensor
 from moonshelf.errors import MoonshelfError
 from moonshelf.progress import Progress
 from moonshelf.training.ahead import Ahead, Loss, Stage, Work
+from moonshelf.training.balance import balance_of
 from moonshelf.training.checkpoint import LoopState
 from moonshelf.training.gradcache import Batch, cached_backward
 from moonshelf.training.optim import SplitOptimizer
-from moonshelf.training.parallel import ALONE, Group, add_gradients
+from moonshelf.training.parallel import ALONE, Group, add_gradients, lost_is_told
 from moonshelf.training.precision import Precision
 from moonshelf.training.schedule import Schedule, Spent, Stopwatch
 from moonshelf.training.settings import LoopConfig
+from moonshelf.training.sharding import Shards, clip_gradients, is_shard
 from moonshelf.training.tracking import peak_memory_mib
 
 
@@ -57,10 +59,12 @@ def run_loop(
     progress: Progress | None = None,
     group: Group = ALONE,
     seed: int = 0,
+    shards: Shards | None = None,
 ) -> LoopState:
     """Trains ``stage`` from ``state`` to the end of its budget and returns the last state.
 
-    ``seed`` is of the random numbers drawn inside the model (dropout) in a group of processes.
+    ``shards`` are the encoder's, where its weights are spread over the group; ``seed`` is of the
+    random numbers drawn inside the model (dropout) in a group of processes.
 
     Raises:
         TrainingError: naming step and rows when loss, vectors or gradient stop being finite.
@@ -71,7 +75,8 @@ def run_loop(
     watch = Stopwatch(state.spent if group.leads else None)
     state.spent = _spent(watch, state.step, group)
     meter = _Meter(state)
-    with Ahead(stage, state.step, schedule.config.steps, group=group) as ahead:
+    alike = shards is not None
+    with Ahead(stage, state.step, schedule.config.steps, group=group, alike=alike) as ahead:
         while schedule.progress(state.spent) < 1:
             factor = schedule.factor(state.spent)
             waited = ahead.waited
@@ -79,7 +84,7 @@ def run_loop(
             if group.size > 1:
                 _seed_step(seed, state.step, group)
             report, norm = _step(
-                stage, optimizer, work, batches, precision, device, clip, factor, group
+                stage, optimizer, work, batches, precision, device, clip, factor, group, shards
             )
             state.step += 1
             state.spent = _spent(watch, state.step, group)
@@ -106,22 +111,36 @@ def _step(
     clip: float,
     factor: float,
     group: Group,
+    shards: Shards | None,
 ) -> tuple[Mapping[str, float | Tensor], Tensor]:
     def embed(batch: Batch) -> Tensor:
-        moved = {k: v.to(device, non_blocking=True) for k, v in batch.items()}
+        moved: Batch = {k: v.to(device, non_blocking=True) for k, v in batch.items()}
         with precision.autocast(device):
-            return stage.embed(moved)
+            if shards is None:
+                return stage.embed(moved)
+            vectors = stage.embed(shards.level(moved))
+        # A filled batch gives a row more than this one has.
+        return vectors[: int(batch["count"])] if "count" in batch else vectors
 
-    def loss(*vectors: Tensor) -> Loss:
+    def loss(*given: Tensor) -> Loss:
+        vectors = given[: len(work.counts)]
         scalar, report = stage.loss(work, *vectors)
+        if balance is not None:
+            more, told = balance.loss(given[-1])
+            scalar, report = scalar + more, {**report, **told}
         if not torch.isfinite(scalar):
             raise _not_finite("the loss", work, vectors)
         return scalar, {"loss": scalar.detach(), **report}
 
+    balance = balance_of(stage.modules())
+    sums = balance.taken if balance is not None else None
     optimizer.zero_grad()
-    report, vectors = cached_backward(embed, batches, work.counts, loss, group)
-    add_gradients(optimizer.parameters, group)
-    norm = torch.nn.utils.clip_grad_norm_(optimizer.parameters, clip or float("inf"))
+    with lost_is_told(sure=False):
+        report, vectors = cached_backward(embed, batches, work.counts, loss, group, sums)
+    if shards is not None:
+        shards.settle()
+    add_gradients([p for p in optimizer.parameters if not is_shard(p)], group)
+    norm = clip_gradients(optimizer.parameters, clip, group)
     if not torch.isfinite(norm):
         raise _not_finite("the gradient", work, vectors)
     optimizer.step(factor)

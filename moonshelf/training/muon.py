@@ -15,7 +15,9 @@ AdamW step, so AdamW learning rates carry over). Both agree with ``torch.optim.M
 Deviations: kernels [out, in, kh, kw] are flattened to [out, in*kh*kw]; a stack of experts
 [E, rows, cols] is E matrices; equal shapes (after transposing to wide) go through Newton-Schulz in
 one batched multiplication. With several processes each orthogonalizes a part of the matrices, and
-the results are gathered: the work is shared, the momentum (elementwise, cheap) is everybody's.
+the results are gathered: the work is shared, the momentum (elementwise, cheap) is everybody's. Of
+matrices in shards (sharding.py) each process sends its rows to the one that orthogonalizes, and
+gets its rows of the result back.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from torch import Tensor, nn
 
 from moonshelf.errors import UsageError
 from moonshelf.training.parallel import ALONE, BUCKET, Group, gather_dealt
+from moonshelf.training.sharding import is_shard, own, rows_of
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _EPS = 1e-7
@@ -104,52 +107,98 @@ class Muon(torch.optim.Optimizer):
             state = self.state[one.p]
             if "momentum" not in state:
                 state["momentum"] = torch.zeros_like(one.p)
-            state["momentum"].lerp_(one.p.grad, 1 - one.settings["momentum"])
-        for some in _rounds(moved, self._processes.size):
+            assert one.p.grad is not None
+            own(state["momentum"]).lerp_(own(one.p.grad), 1 - one.settings["momentum"])
+        for some in _rounds([one for one in moved if not is_shard(one.p)], self._processes.size):
             self._round(some)
+        for some in _rounds([one for one in moved if is_shard(one.p)], self._processes.size):
+            self._round_of_shards(some)
 
     def _round(self, moved: Sequence[_Moved]) -> None:
         processes = self._processes
         owners = deal([one.cost for one in moved], processes.size)
-        own = self._orthogonalized([moved[k] for k in owners[processes.rank]])
+        mine = [moved[k] for k in owners[processes.rank]]
+        done = self._orthogonalized(mine, [self._update(one) for one in mine])
         none = torch.empty(0, dtype=self._dtype, device=moved[0].p.device)
-        steps = gather_dealt(own, [one.shape for one in moved], owners, processes, none)
+        shapes = [tuple(one.p.shape) for one in moved]
+        steps = gather_dealt(done, shapes, owners, processes, none)
         for one, step in zip(moved, steps, strict=True):
             self._apply(one, step)
 
-    def _orthogonalized(self, moved: Sequence[_Moved]) -> list[Tensor]:
-        """Newton-Schulz of the update of each, equal shapes in one batch; wide."""
+    def _round_of_shards(self, moved: Sequence[_Moved]) -> None:
+        """Everybody's rows of each matrix to the process that orthogonalizes it, and back."""
+        processes = self._processes
+        owners = deal([one.cost for one in moved], processes.size)
+        held = [self._held(one.p) for one in moved]
+        mine = owners[processes.rank]
+        none = torch.empty(0, dtype=self._dtype, device=own(moved[0].p).device)
+        updates = [self._update(one).to(self._dtype).flatten() for one in moved]
+        sent = [torch.cat([none, *(updates[k] for k in things)]) for things in owners]
+        sizes = [[held[k][rank] for k in mine] for rank in range(processes.size)]
+        found = processes.exchange(sent, [sum(some) for some in sizes])
+        split = [part.split(some) for part, some in zip(found, sizes, strict=True)]
+        wholes = [
+            torch.cat(rows).view(moved[k].p.shape)
+            for k, rows in zip(mine, zip(*split, strict=True), strict=True)
+        ]
+        done = self._orthogonalized([moved[k] for k in mine], wholes)
+        cuts = [step.flatten().split(held[k]) for k, step in zip(mine, done, strict=True)]
+        back = [torch.cat([none, *(cut[r] for cut in cuts)]) for r in range(processes.size)]
+        sizes = [[held[k][processes.rank] for k in things] for things in owners]
+        for things, part, some in zip(
+            owners, processes.exchange(back, [sum(some) for some in sizes]), sizes, strict=True
+        ):
+            for k, step in zip(things, part.split(some), strict=True):
+                self._apply(moved[k], step)
+
+    def _held(self, p: nn.Parameter) -> list[int]:
+        """How many numbers of a sharded ``p`` each process holds."""
+        each = p.numel() // len(p)
+        return [each * (part.stop - part.start) for part in rows_of(len(p), self._processes)]
+
+    def _orthogonalized(self, moved: Sequence[_Moved], updates: Sequence[Tensor]) -> list[Tensor]:
+        """Newton-Schulz of the update of each, in its shape; equal wide shapes in one batch."""
         waiting: dict[tuple[int, int], list[int]] = {}
         for k, one in enumerate(moved):
             waiting.setdefault(one.shape[1:], []).append(k)
         found: dict[int, Tensor] = {}
         for places in waiting.values():
-            whole = torch.cat([self._update(moved[k]) for k in places])
-            steps = newton_schulz(whole, self._steps, self._dtype)
-            found |= zip(places, steps.split([moved[k].shape[0] for k in places]), strict=True)
+            wide = torch.cat([self._wide(moved[k].p, updates[k]) for k in places])
+            steps = newton_schulz(wide, self._steps, self._dtype)
+            for k, step in zip(
+                places, steps.split([moved[k].shape[0] for k in places]), strict=True
+            ):
+                found[k] = self._narrow(moved[k].p, step)
         return [found[k] for k in range(len(moved))]
 
     def _update(self, one: _Moved) -> Tensor:
-        """Nesterov: the gradient pulled towards its mean, as wide matrices."""
+        """Nesterov: the gradient pulled towards its mean; of a shard, its rows."""
         assert one.p.grad is not None
         buffer = self.state[one.p]["momentum"]
-        update = self._as_stack(one.p, one.p.grad.lerp(buffer, one.settings["momentum"]))
-        return update.mT if update.shape[1] > update.shape[2] else update
+        return own(one.p.grad).lerp(own(buffer), one.settings["momentum"])
 
-    def _as_stack(self, p: nn.Parameter, value: Tensor) -> Tensor:
+    def _matrix(self, p: nn.Parameter) -> tuple[int, int, int]:
+        """How many matrices ``p`` is, their rows and columns."""
         if id(p) in self._stacks:
-            return value
-        return value.reshape(1, value.shape[0], -1)
+            return p.shape[0], p.shape[1], p.shape[2]
+        return 1, len(p), p.numel() // len(p)
+
+    def _wide(self, p: nn.Parameter, value: Tensor) -> Tensor:
+        matrices = value.reshape(self._matrix(p))
+        return matrices.mT if matrices.shape[1] > matrices.shape[2] else matrices
+
+    def _narrow(self, p: nn.Parameter, step: Tensor) -> Tensor:
+        """The opposite of :meth:`_wide`."""
+        _, rows, cols = self._matrix(p)
+        return (step.mT if rows > cols else step).reshape(p.shape)
 
     def _wide_shape(self, p: nn.Parameter) -> tuple[int, int, int]:
-        n, rows, cols = p.shape if id(p) in self._stacks else (1, len(p), p.numel() // len(p))
+        n, rows, cols = self._matrix(p)
         return n, min(rows, cols), max(rows, cols)
 
     def _apply(self, one: _Moved, step: Tensor) -> None:
-        p, settings = one.p, one.settings
-        rows, cols = p.shape[-2:] if id(p) in self._stacks else (len(p), p.numel() // len(p))
-        if rows > cols:
-            step = step.mT
+        p, settings = own(one.p), one.settings
+        _, rows, cols = self._matrix(one.p)
         ratio = math.sqrt(max(1, rows / cols))
         factor = ratio if self._scale == "spectral" else 0.2 * math.sqrt(max(rows, cols))
         p.mul_(1 - settings["lr"] * settings["weight_decay"])

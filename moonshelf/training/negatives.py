@@ -43,18 +43,20 @@ class Items:
         return Items(self.vectors[which], self.labels[which])
 
     def of_views(self, views: Tensor) -> Items:
-        """Those that were seen through one of ``views`` (codes)."""
-        return self[torch.isin(self.labels[:, -1], views)]
+        """A copy of those that were seen through one of ``views`` (codes)."""
+        which = torch.nonzero(torch.isin(self.labels[:, -1], views)).squeeze(1)
+        return Items(self.vectors.index_select(0, which), self.labels[which])
 
-    def beside(self, keep_out: KeepOut) -> KeepOut:
-        """``keep_out`` with these as its extra items."""
-        of_kind = dict(zip(LABELS, self.labels.unbind(1), strict=False))
-        more = {
-            f"extra_{name}": of_kind[name].contiguous()
-            for name in LABELS
-            if getattr(keep_out, name) is not None
-        }
-        return dataclasses.replace(keep_out, **more)
+
+def beside(keep_out: KeepOut, parts: Sequence[Items]) -> KeepOut:
+    """``keep_out`` with all of ``parts`` as its extra items."""
+    of_kind = torch.cat([part.labels for part in parts]).unbind(1)
+    more = {
+        f"extra_{name}": labels.contiguous()
+        for name, labels in zip(LABELS, of_kind, strict=False)
+        if getattr(keep_out, name) is not None
+    }
+    return dataclasses.replace(keep_out, **more)
 
 
 def joined(parts: Sequence[Items]) -> Items:
@@ -91,32 +93,35 @@ class Queue(nn.Module):
     def __init__(self, size: int, room: int, width: int) -> None:
         super().__init__()
         self.size, self.room = size, room
-        # Room for a step beyond the size, so that what that step still needs is not pushed out.
-        rows = size + room
+        # Twice the size, so that what is still needed moves to the front only now and then, onto
+        # what is not, and the other steps write their own items alone.
+        rows = 2 * size + room
         self.register_buffer("vectors", torch.zeros(rows, width))
         self.register_buffer("labels", torch.full((rows, COLUMNS), -1))
         self.register_buffer("entered", torch.full((rows,), -1))  # step; oldest first, then free
 
     def take(self, step: int) -> tuple[Items, Tensor]:
-        """The newest of the steps before ``step``, without a graph, and their ages in steps [K]."""
-        old = self._before(step)[-self.size :]
-        return Items(self.vectors[old], self.labels[old]), step - self.entered[old]
+        """The newest of the steps before ``step``, without a graph, and their ages in steps [K].
+
+        They lie in the queue itself: copy what is to outlive the next :meth:`put`."""
+        end = self._before(step)
+        newest = slice(max(0, end - self.size), end)
+        return Items(self.vectors[newest], self.labels[newest]), step - self.entered[newest]
 
     @torch.no_grad()
     def put(self, step: int, items: Items) -> None:
         """Takes in the items of ``step`` that have a view, in their order, without their graph."""
         new = items[items.labels[:, -1] >= 0]
         assert len(new) <= self.room, f"{len(new)} items a step, room for {self.room}"
-        old, rows = self._before(step), len(self.entered)
-        count = min(rows, len(old) + len(new))
-        for buffer, more in (
-            (self.vectors, new.vectors.to(self.vectors.dtype)),
-            (self.labels, new.labels),
-            (self.entered, torch.full_like(new.labels[:, 0], step)),
-        ):
-            buffer[:count] = torch.cat([buffer[old], more])[-count:] if count else buffer[:0]
-        self.entered[count:] = -1
+        end = self._before(step)
+        if end + len(new) > len(self.entered):
+            for buffer in (self.vectors, self.labels, self.entered):
+                buffer[: self.size] = buffer[end - self.size : end]
+            end = self.size
+        place = slice(end, end + len(new))
+        self.vectors[place], self.labels[place] = new.vectors, new.labels
+        self.entered[place], self.entered[place.stop :] = step, -1
 
-    def _before(self, step: int) -> Tensor:
-        """Places of what came in before ``step``, oldest first."""
-        return torch.nonzero((self.entered >= 0) & (self.entered < step)).squeeze(1)
+    def _before(self, step: int) -> int:
+        """How many came in before ``step``: the first ones."""
+        return int(((self.entered >= 0) & (self.entered < step)).sum())

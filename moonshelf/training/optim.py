@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,9 +17,10 @@ from moonshelf.errors import CheckpointError, UsageError
 from moonshelf.training.muon import Muon
 from moonshelf.training.parallel import ALONE, Group
 from moonshelf.training.settings import OptimizerConfig
+from moonshelf.training.sharding import is_shard, put
 
-# Tables and readouts by their usual names; nn.Embedding modules are found by type besides.
-_ADAMW_NAMES = ("*embed_tokens*", "*pos_embed*", "*head.*", "*head")
+# Tables, readouts and routers by their usual names; nn.Embedding modules are found by type besides.
+_ADAMW_NAMES = ("*embed_tokens*", "*pos_embed*", "*head.*", "*head", "*.router.*")
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,9 @@ class SplitOptimizer:
         parts: Sequence[torch.optim.Optimizer],
         names: dict[nn.Parameter, str],
         placement: Placement,
+        processes: Group = ALONE,
     ) -> None:
-        self.placement = placement
+        self.placement, self._processes = placement, processes
         self.parameters = list(names)
         self._parts, self._names = tuple(parts), names
         for part in self._parts:
@@ -71,8 +73,9 @@ class SplitOptimizer:
             for key, value in state.items()
         }
 
-    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """The opposite of :meth:`tensors`; CheckpointError where names or shapes disagree."""
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """The opposite of :meth:`tensors`, of whole tensors; CheckpointError where names or shapes
+        disagree."""
         by_name = {name: p for p, name in self._names.items()}
         states: dict[nn.Parameter, dict[str, Tensor]] = {}
         for key, value in tensors.items():
@@ -83,11 +86,18 @@ class SplitOptimizer:
                     f"optimizer state {key!r} of shape {tuple(value.shape)} fits no parameter",
                     cure="start again without --resume",
                 )
-            # States are read on the CPU; fused AdamW wants even its step where the weights are.
-            states.setdefault(p, {})[quantity] = value.to(p.device, copy=True)
+            states.setdefault(p, {})[quantity] = self._placed(value, p)
         for part in self._parts:
             for group in part.param_groups:
                 part.state.update({p: states[p] for p in group["params"] if p in states})
+
+    def _placed(self, value: Tensor, p: nn.Parameter) -> Tensor:
+        # States are read on the CPU; fused AdamW wants even its step where the weights are.
+        if not value.ndim or not is_shard(p):
+            return value.to(p.device, copy=True)
+        placed = torch.zeros_like(p, dtype=value.dtype, requires_grad=False)
+        put(placed, value, self._processes)
+        return placed
 
 
 def build_optimizer(
@@ -141,7 +151,8 @@ def build_optimizer(
     if adamw:
         parts.append(_adamw(adamw, named, config))
     names = {named[n]: n for n in (*muon, *adamw)}
-    return SplitOptimizer(parts, names, Placement(tuple(muon), tuple(adamw), tuple(frozen)))
+    placement = Placement(tuple(muon), tuple(adamw), tuple(frozen))
+    return SplitOptimizer(parts, names, placement, processes)
 
 
 def embedding_names(module: nn.Module) -> set[str]:
@@ -155,13 +166,15 @@ def embedding_names(module: nn.Module) -> set[str]:
 def _adamw(
     names: Sequence[str], named: dict[str, nn.Parameter], config: OptimizerConfig
 ) -> torch.optim.Optimizer:
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     for name in names:
         # Decay pulls norms, biases and temperatures off their scale: matrices and tables only.
         decay = config.adamw_weight_decay if named[name].ndim >= 2 else 0.0
-        groups.setdefault((config.adamw_lr * _slower(name, config), decay), []).append(named[name])
+        # Shards apart: no step of torch takes both kinds at once.
+        kind = config.adamw_lr * _slower(name, config), decay, is_shard(named[name])
+        groups.setdefault(kind, []).append(named[name])
     return torch.optim.AdamW(
-        [{"params": p, "lr": lr, "weight_decay": decay} for (lr, decay), p in groups.items()],
+        [{"params": p, "lr": lr, "weight_decay": decay} for (lr, decay, _), p in groups.items()],
         betas=config.adamw_betas,
         fused=True,
     )

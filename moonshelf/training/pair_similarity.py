@@ -14,7 +14,6 @@ import numpy as np
 
 from moonshelf.catalog.cleaning.choosing import ASKED_VIEW, asked
 from moonshelf.catalog.pair_set import TABLE_QUERY, PairSet
-from moonshelf.catalog.pixels import PixelCache
 from moonshelf.catalog.product import Content, View
 from moonshelf.catalog.store import Catalog
 from moonshelf.config import read_toml
@@ -23,6 +22,7 @@ from moonshelf.encoder.base import Encoder
 from moonshelf.errors import DataError
 from moonshelf.progress import Progress, silent
 from moonshelf.training.contents import ContentSource
+from moonshelf.training.decoded import decoded_contents, ready_crops
 
 _BLOCK = 65_536
 
@@ -119,10 +119,7 @@ def _source(
     """Contents as the encoder reads them; pictures decoded once where all have one canvas."""
     canvas = encoder.pictures
     if not (canvas.fixed and canvas.per_product == 1):
+        ready_crops(encoder, catalog, progress)
         return ContentSource(catalog, None, fields)
-    size = (canvas.height, canvas.width)
-    pixels = PixelCache.build(catalog, *size, progress)
-    photos = None
-    if len(catalog.query_links()[0]):
-        photos = PixelCache.build(catalog, *size, progress, of="queries")
-    return ContentSource(catalog, pixels, fields, photos)
+    photos = len(catalog.query_links()[0]) > 0
+    return decoded_contents(encoder, catalog, fields, photos=photos, progress=progress)

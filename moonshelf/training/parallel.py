@@ -16,12 +16,16 @@ import functools
 import math
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from moonshelf.errors import MoonshelfError
+
+if TYPE_CHECKING:
+    from torch.distributed.device_mesh import DeviceMesh
 
 BUCKET = 1 << 24
 """Numbers added in one go: 64 MiB in float32 bound what is copied; small models need one go."""
@@ -64,6 +68,15 @@ class Group:
         """
         return [own]
 
+    def exchange(self, parts: Sequence[Tensor], counts: Sequence[int]) -> list[Tensor]:
+        """``parts[r]`` [n] goes to process r; what each process r sent here, [counts[r]]. One dtype
+        everywhere, without a graph."""
+        return list(parts)
+
+    def mesh(self) -> DeviceMesh:
+        """The processes as torch's own sharding wants to be told of them."""
+        raise NotImplementedError("a group of one has nothing to shard")
+
     def add_(self, values: Tensor) -> None:
         """``values`` become their sum over processes: the very same numbers everywhere."""
 
@@ -103,6 +116,7 @@ class DistributedGroup(Group):
     def __init__(self, local: tuple[int, int], device: torch.device) -> None:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self.local_rank, self.local_size = local
+        self._device = device
         # Processes wait for the leader (who validates, say) in `table` and `total` only, without
         # a limit that matters; NCCL, which always follows, keeps its own short one.
         self._tensors = dist.new_group(backend="nccl") if device.type == "cuda" else None
@@ -110,13 +124,13 @@ class DistributedGroup(Group):
     def table(self, numbers: Sequence[int]) -> list[list[int]]:
         own = torch.tensor(numbers, dtype=torch.int64)
         found = own.new_empty(self.size, len(own))
-        with _lost_is_told():
+        with lost_is_told():
             dist.all_gather(list(found.unbind()), own)
         return found.tolist()
 
     def total(self, *numbers: float) -> list[float]:
         values = torch.tensor(numbers, dtype=torch.float64)
-        with _lost_is_told():
+        with lost_is_told():
             dist.all_reduce(values)
         return values.tolist()
 
@@ -126,14 +140,34 @@ class DistributedGroup(Group):
         if len(own) < most:
             padded = torch.cat([padded, own.new_zeros(most - len(own), *own.shape[1:])])
         found = own.new_empty(self.size, *padded.shape)
-        with _lost_is_told():
+        with lost_is_told():
             # Bytes: every backend knows them, whatever the dtype.
             parts = [part.view(torch.uint8) for part in found.unbind()]
             dist.all_gather(parts, padded.view(torch.uint8), group=self._tensors)
         return [part[:count] for part, count in zip(found.unbind(), counts, strict=True)]
 
+    def exchange(self, parts: Sequence[Tensor], counts: Sequence[int]) -> list[Tensor]:
+        sent = torch.cat([part.detach() for part in parts])
+        found, size = sent.new_empty(sum(counts)), sent.element_size()
+        with lost_is_told():
+            dist.all_to_all_single(
+                found.view(torch.uint8),
+                sent.view(torch.uint8),
+                [size * count for count in counts],
+                [size * len(part) for part in parts],
+                group=self._tensors,
+            )
+        return list(found.split(list(counts)))
+
+    def mesh(self) -> DeviceMesh:
+        from torch.distributed.device_mesh import DeviceMesh
+
+        group = dist.group.WORLD if self._tensors is None else self._tensors
+        assert group is not None and not isinstance(group, int)
+        return DeviceMesh.from_group(group, self._device.type)
+
     def add_(self, values: Tensor) -> None:
-        with _lost_is_told():
+        with lost_is_told():
             dist.all_reduce(values, group=self._tensors)
 
 
@@ -248,10 +282,13 @@ def _buckets(parameters: Iterable[nn.Parameter], bucket: int) -> Iterator[list[n
 
 
 @contextlib.contextmanager
-def _lost_is_told() -> Iterator[None]:
+def lost_is_told(sure: bool = True) -> Iterator[None]:
+    """A peer that is gone is a LostProcess; not ``sure``: where other errors may come up too."""
     try:
         yield
     except RuntimeError as error:  # what torch.distributed raises when a peer is gone
+        if not sure and not isinstance(error, dist.DistError) and "gloo" not in str(error):
+            raise
         raise LostProcess(
             f"another process of this run is gone ({str(error).partition(chr(10))[0][:160]})",
             cure="look at what that process said; then go on with --resume",

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from moonshelf.catalog.attribute_text import line_of, plain
-from moonshelf.catalog.product import Content, View
+from moonshelf.catalog.product import View
 from moonshelf.catalog.store import Catalog
 from moonshelf.encoder.language import Question
 from moonshelf.training.contents import ContentSource, flat_column
@@ -94,7 +95,7 @@ class Questions:
         answers = self.answers(task, rows, keys)
         return [
             Question(
-                Content(title if draw[1] < chance and title else None, picture.images),
+                replace(picture, text=title if draw[1] < chance and title else None),
                 self.wording.question(task, float(draw[0]), named(key)),
                 answer,
             )

@@ -75,6 +75,9 @@ class ComputeConfig(Config):
     processes: int = Field(default=1, ge=1)
     """Processes that share every step; on GPUs one each. The batch and what is learned stay the
     same. Under torchrun the environment says how many."""
+    shard: bool = False
+    """Spread weights, gradients and optimizer state over the processes (training/sharding.py): less
+    memory for each, more to say to each other; the same steps."""
     threads: int | None = Field(default=None, ge=1)
     """Of each process; by default as torch chooses, or the cores shared out among processes."""
 

@@ -185,6 +185,8 @@ class AlignConfig(ScheduleConfig, LoopConfig):
     margin: float | None = Field(default=None, gt=0)
     """Keep out items that score more than this above the positive (0.1 in 2601.04720)."""
     mask_same_text: bool = True
+    image_search: bool = True
+    """Whether a validation also tells image-based search recall (training/image_search.py)."""
     matryoshka: tuple[int, ...] = ()
     """Widths whose prefixes of the vector are trained to be vectors too, beside the whole one."""
     augment: AugmentConfig = AugmentConfig()

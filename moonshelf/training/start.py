@@ -2,7 +2,8 @@
 
 Its weights and its tokenizer are taken over; optimizer, temperature, queue and step counts begin
 anew. The recipe still says what the encoder is, so that it stays one whole record: it must be what
-the run before had, and products must be shown as they were.
+the run before had, and products must be shown as they were. One thing may be new: experts, where
+the run before had none; each starts as a copy of what it replaces (encoder/experts.py).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from moonshelf.errors import UsageError
 
 if TYPE_CHECKING:
     from moonshelf.encoder.base import Encoder
+    from moonshelf.encoder.config import FastConfig, VlmConfig
     from moonshelf.training.recipe import Recipe
 
 _ORIGIN = {"path", "revision"}
@@ -32,7 +34,11 @@ def check_start(recipe: Recipe) -> None:
     if recipe.start is None:
         return
     where = f"start={recipe.start}"
-    theirs = encoder_config(recipe.start).model_dump(mode="json", exclude=_ORIGIN)
+    before = encoder_config(recipe.start)
+    if _gets_experts(before, recipe.encoder):
+        given = recipe.encoder.model_dump(include={"experts"})
+        before = before.model_validate(before.model_dump() | given)
+    theirs = before.model_dump(mode="json", exclude=_ORIGIN)
     changed = differences(theirs, recipe.encoder.model_dump(mode="json", exclude=_ORIGIN))
     if changed:
         raise UsageError(
@@ -56,4 +62,21 @@ def started_encoder(recipe: Recipe) -> Encoder | None:
     if recipe.start is None:
         return None
     check_start(recipe)
-    return load_encoder(recipe.start)
+    encoder, now = load_encoder(recipe.start), recipe.encoder
+    if now.kind == "vlm" and _gets_experts(encoder.config, now):
+        import torch
+
+        from moonshelf.encoder.vision_language import VisionLanguageEncoder
+
+        assert isinstance(encoder, VisionLanguageEncoder)  # what such a config describes
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)
+            encoder.upcycle(now.experts)
+    return encoder
+
+
+def _gets_experts(before: VlmConfig | FastConfig, now: VlmConfig | FastConfig) -> bool:
+    """Whether experts are new in the recipe."""
+    if before.kind != "vlm" or now.kind != "vlm":
+        return False
+    return before.experts.kind == "none" and now.experts.kind != "none"

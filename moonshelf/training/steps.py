@@ -7,8 +7,7 @@ make the very same step.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,13 +23,13 @@ from moonshelf.training.sides import Shows, Side
 @dataclass(frozen=True)
 class Drawn:
     """One side of a term in a step: its rows [b], from place ``start`` of the step on, their random
-    numbers and the text of each (None: none is shown)."""
+    numbers and ``told``, what of each is text (contents without pictures)."""
 
     side: Side
     rows: np.ndarray
     start: int
     draws: Draws
-    texts: list[str | None]
+    told: list[Content]
 
 
 @dataclass(frozen=True)
@@ -79,20 +78,22 @@ class Steps:
         Sides of the same products share the very same pictures, so that the encoder may look at
         each once: they all draw their picture changes as the first side does.
         """
-        pictures: dict[tuple[int, int], list[tuple[Any, ...]]] = {}
+        pictures: dict[tuple[int, int], list[Content]] = {}
         contents: list[Content] = []
         first: dict[int, Draws] = {}
         for drawn in sides:
             side, own = drawn.side, _inside(piece, drawn)
             draws, rows = first.setdefault(drawn.start, drawn.draws), drawn.rows[own]
-            images: list[tuple[Any, ...]] = [()] * len(rows)
+            shown = [Content()] * len(rows)
             if side.view.has_image and len(rows):
                 key = (drawn.start, side.column)
                 if key not in pictures:
-                    seen = self._source(rows, View.IMAGE, side.augment, draws[own])
-                    pictures[key] = [content.images for content in seen]
-                images = pictures[key]
-            contents += [Content(*shown) for shown in zip(drawn.texts[own], images, strict=True)]
+                    pictures[key] = self._source(rows, View.IMAGE, side.augment, draws[own])
+                shown = pictures[key]
+            contents += [
+                replace(told, images=seen.images, crops=seen.crops)
+                for told, seen in zip(drawn.told[own], shown, strict=True)
+            ]
         return contents
 
     def keep_out(self, parts: Sequence[Part], ends: tuple[int, int]) -> KeepOut:
@@ -126,11 +127,11 @@ class Steps:
 
     def drawn(self, side: Side, rows: np.ndarray, start: int, draws: Draws) -> Drawn:
         """``rows`` as ``side`` shows them."""
-        texts: list[str | None] = [None] * len(rows)
+        told = [Content()] * len(rows)
         if side.view.has_text:
             # Drawn once: mini-batches and labels of a step share them.
-            texts = [c.text for c in self._source(rows, View.TEXT, side.augment, draws)]
-        return Drawn(side, rows, start, draws, texts)
+            told = self._source(rows, View.TEXT, side.augment, draws)
+        return Drawn(side, rows, start, draws, told)
 
     def _turned(self, planned: PlannedBatch, step: int, number: int) -> np.ndarray:
         """Pairs of two variants have no order: each is turned around half of the time."""
@@ -162,7 +163,7 @@ class Steps:
             return None
         if drawn.side.augment.attributes == 0:
             return self._source.texts(drawn.rows)
-        return [text or "" for text in drawn.texts]
+        return [content.text or "" for content in drawn.told]
 
 
 def _inside(piece: slice, drawn: Drawn) -> slice:

@@ -1,6 +1,7 @@
 """The stages of a run, one after the other, as every process of the run goes through them:
 
-build encoder and contents -> for each stage: probe precision, place parameters,
+build encoder and contents -> for each stage: probe precision, spread weights over the processes
+where the recipe says so, place parameters,
 restore the saved state if there is one, loop (log, validate, save) -> encoder, summary
 """
 
@@ -10,6 +11,7 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from zlib import crc32
 
 import numpy as np
@@ -27,6 +29,7 @@ from moonshelf.files import write_json_atomically
 from moonshelf.progress import Progress
 from moonshelf.training.checkpoint import LoopState, Saved, model_digest, newest_state
 from moonshelf.training.contents import ContentSource
+from moonshelf.training.decoded import decoded_contents, ready_crops
 from moonshelf.training.folder import RunFolder, pair_sets
 from moonshelf.training.hooks import run_hooks, same_weights
 from moonshelf.training.loop import run_loop
@@ -39,6 +42,7 @@ from moonshelf.training.questions import Questions
 from moonshelf.training.recipe import Recipe
 from moonshelf.training.schedule import Schedule
 from moonshelf.training.settings import AlignConfig
+from moonshelf.training.sharding import Shards, whole_tensors
 from moonshelf.training.stages.registry import RecipeStage, build_stage
 from moonshelf.training.start import started_encoder
 from moonshelf.training.tracking import read_metrics, rewind_metrics, summary
@@ -62,6 +66,9 @@ class Trainer:
         self.out, self.progress, self.note, self.group = folder.path, progress, note, group
         self.device = device_of(recipe.compute, (group.local_rank, group.local_size))
         self.metrics = self.out / "metrics.jsonl"
+        # Both from the first stage on, where the recipe wants shards.
+        self.shards: Shards | None = None
+        self.gathered: Precision | None = None
 
     def go(self) -> None:
         """Every stage in turn, then the encoder and the summary."""
@@ -73,9 +80,12 @@ class Trainer:
             compute = {
                 "device": str(self.device),
                 "processes": self.group.size,
+                "shards": self.recipe.compute.shard and self.group.size > 1,
                 "threads": torch.get_num_threads(),
             }
             self.folder.write_manifest(compute=compute)
+        if self.recipe.compute.shard and self.group.size == 1:
+            self.note("one process holds all weights: compute.shard needs several")
         encoder, source = self._built()
         probe = encoder.collate(self._probe(source))
         digest = model_digest({"encoder": encoder}, probe)
@@ -84,8 +94,9 @@ class Trainer:
                 self._stage(index, name, encoder, source, probe, digest, None)
             elif index == saved.state.index:
                 self._stage(index, name, encoder, source, probe, digest, saved)
+        state = whole_tensors(encoder.state_dict(), self.group) if self.shards else None
         if self.group.leads:
-            encoder.save(self.out / "encoder")
+            encoder.save(self.out / "encoder", state)
             write_json_atomically(self.out / "metrics.json", summary(read_metrics(self.metrics)))
             self.folder.write_manifest(status="finished", finished=int(time.time()))
         self.group.barrier()
@@ -124,18 +135,32 @@ class Trainer:
         if encoder is None:
             encoder = build_encoder(recipe.encoder, texts, seed=recipe.seed, control=control)
         encoder = encoder.to(self.device)
-        canvas, pixels, photos = encoder.pictures, None, None
-        if recipe.caches_pictures:
-            from moonshelf.catalog.pixels import PixelCache
-
-            size = (canvas.height, canvas.width)
-            with self.group.leader_first():
-                pixels = PixelCache.build(catalog, *size, self.progress)
-                if any(stage.asks_with_photos for stage in logged):
-                    photos = PixelCache.build(catalog, *size, self.progress, of="queries")
+        with self.group.leader_first():
+            if recipe.caches_pictures:
+                photos = any(stage.asks_with_photos for stage in logged)
+                source = decoded_contents(
+                    encoder, catalog, fields, photos=photos, progress=self.progress
+                )
+            else:
+                ready_crops(encoder, catalog, self.progress)
+                source = plain
+        self._check_crops(encoder)
         count = sum(p.numel() for p in encoder.parameters())
         self.note(f"encoder of {count / 1e6:.2f} M parameters, {len(rows):,} train products")
-        return encoder, ContentSource(catalog, pixels, fields, photos)
+        return encoder, source
+
+    def _check_crops(self, encoder: Encoder) -> None:
+        """A run goes on with the boxes that it started with."""
+        if encoder.cropper is None or not self.group.leads:
+            return
+        before, now = self.folder.manifest.get("crops"), encoder.cropper.digest
+        if before not in (None, now):
+            raise UsageError(
+                "the crops are not those this run started with",
+                where=str(self.catalog.path / "crops"),
+                cure="put the old ones back, or pass another --out",
+            )
+        self.folder.write_manifest(crops=now)
 
     def _probe(self, source: ContentSource) -> list[Content]:
         """A few train products, for the parity of number formats and to recognize a rebuild."""
@@ -167,6 +192,9 @@ class Trainer:
             name, config, encoder, source, seed=seed, device=self.device, processes=size
         )
         precision = self._precision(encoder, probe, saved)
+        if self.recipe.compute.shard and size > 1 and self.shards is None:
+            self.shards = Shards(encoder, self.group, bf16=precision.name == "bf16")
+            self.gathered = precision
         optimizer = build_optimizer(
             ((f"{k}.{n}", p) for k, m in stage.modules().items() for n, p in m.named_parameters()),
             config.optimizer,
@@ -176,7 +204,7 @@ class Trainer:
         )
         state = LoopState(stage=name, index=index, precision=precision.name)
         if saved is not None:
-            saved.restore(stage.modules(), optimizer, digest)
+            saved.restore(stage.modules(), optimizer, digest, self.group)
             state = saved.state
             if state.done:
                 return
@@ -214,6 +242,7 @@ class Trainer:
                 seed=self.recipe.seed,
                 group=self.group,
                 note=self.note,
+                shards=self.shards,
             )
             run_loop(
                 stage,
@@ -228,6 +257,7 @@ class Trainer:
                 progress=self.progress,
                 group=self.group,
                 seed=seed,
+                shards=self.shards,
             )
 
     def _check_start(
@@ -256,6 +286,9 @@ class Trainer:
     def _precision(
         self, encoder: Encoder, probe: Mapping[str, Tensor], saved: Saved | None
     ) -> Precision:
+        if self.gathered is not None:
+            # What is gathered is already in this format.
+            return replace(self.gathered, reason="as when the weights were spread")
         if saved is not None:
             # A resumed run must not change its number format midway, whatever a probe says now.
             dtype = torch.bfloat16 if saved.state.precision == "bf16" else torch.float32

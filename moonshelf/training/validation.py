@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,12 +15,48 @@ from moonshelf.training.checkpoint import random_states, restore_random_states
 from moonshelf.training.contents import ContentSource
 
 
+class Measures(Protocol):
+    """Figures of the val split; ``notes`` say what they are taken from and what is not measured."""
+
+    @property
+    def notes(self) -> Sequence[str]: ...
+
+    def __call__(self) -> Mapping[str, float | str]: ...
+
+
+class Validation:
+    """Several measures as one; those that have nothing to measure on are left out and noted.
+
+    Raises:
+        DataError: all of them; what the first one says.
+    """
+
+    def __init__(self, parts: Sequence[Callable[[], Measures]]) -> None:
+        found: list[Measures] = []
+        missing: list[DataError] = []
+        for make in parts:
+            try:
+                found.append(make())
+            except DataError as error:
+                missing.append(error)
+        if not found:
+            raise missing[0]
+        self._parts = found
+        self.notes = [note for part in found for note in part.notes]
+        self.notes += [f"left out of validations: {error.what}" for error in missing]
+
+    def __call__(self) -> Mapping[str, float | str]:
+        return {name: value for part in self._parts for name, value in part().items()}
+
+
 class Validator:
     """Query view -> item view over one small gallery of val products, for each of ``directions``.
 
     Products usable in every view of ``directions`` (through mm: a title or a picture, as in
     training), whose text occurs once only: others have no single right answer.
     """
+
+    notes = ()
 
     def __init__(
         self,

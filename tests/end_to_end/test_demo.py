@@ -24,7 +24,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def demo(out: Path) -> dict[str, Any]:
-    return answer("demo", "--out", out, *SHOP, limit=240)
+    return answer("demo", "--out", out, *SHOP, limit=240, fresh=True)
 
 
 def section(page: str, title: str) -> str:
@@ -67,7 +67,7 @@ def test_the_store_is_searched_by_text_picture_and_filter(
     store, catalog = demo["store"], Catalog.open(Path(demo["catalog"]))
     assert len(catalog) == 300
     shown = said("search", store, "--text", "red shirt", "--k", 3)
-    found = answer("search", store, "--text", "red shirt", "--k", 3)
+    found = answer("search", store, "--text", "red shirt", "--k", 3, fresh=True)
     assert len(found["hits"]) == 3 and all(hit["title"][:12] in shown for hit in found["hits"])
     scores = [hit["score"] for hit in found["hits"]]
     assert scores == sorted(scores, reverse=True)

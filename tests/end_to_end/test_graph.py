@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import random
 import time
 from pathlib import Path
@@ -57,7 +58,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def built(table: Path) -> tuple[Path, dict[str, Any]]:
     graph = table.parent / "graph"
-    return graph, answer("graph", "build", "--from", table, "--to", graph)
+    return graph, answer("graph", "build", "--from", table, "--to", graph, fresh=True)
 
 
 @pytest.mark.slow
@@ -93,10 +94,21 @@ def test_a_build_killed_at_any_time_goes_on_to_the_same_bytes(
         time.sleep(rng.uniform(0.5, 4.0))
         process.kill()
         process.communicate()
-    time.sleep(1.0)
+    # Its processes notice that it is gone and end; they stay listed until somebody takes note.
+    deadline = time.monotonic() + 5
+    while _listed(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
     summary = answer("graph", "build", "--from", table, "--to", graph)
     assert summary["ledger"] == built[1]["ledger"]
     assert dump(graph) == dump(built[0])
+
+
+def _listed(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
-"""What any number of processes must do alike: `parallel_job.py FOLDER RANK SIZE SHOP`.
+"""What any number of processes must do alike; objectives one by one are in objective_cases.py.
 
 Each case takes a group and gives named arrays; test_parallel runs them here alone, and in real
-processes that meet in FOLDER and leave theirs in `FOLDER/RANK.npz`.
+processes that meet in a folder and leave theirs there, in `RANK.npz`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import sys
 import time
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,24 +33,38 @@ from moonshelf.training.optim import build_optimizer
 from moonshelf.training.parallel import Group, ProcessesApart, check_same
 from moonshelf.training.precision import Precision
 from moonshelf.training.processes import met
-from moonshelf.training.refine_settings import RefineConfig
 from moonshelf.training.schedule import Schedule
 from moonshelf.training.settings import (
     AlignConfig,
     AugmentConfig,
-    DistillConfig,
     LoopConfig,
     OptimizerConfig,
     PairConfig,
     ScheduleConfig,
     TermConfig,
 )
+from moonshelf.training.sharding import Shards, whole
 from moonshelf.training.stages.align import AlignStage
-from moonshelf.training.stages.refine import RefineStage
+from tests.invariants.objective_cases import interrupted, objectives
 
 CPU = torch.device("cpu")
 Arrays = dict[str, np.ndarray]
 TEXT, PIC, MM = View.TEXT, View.IMAGE, View.BOTH
+
+
+class Net(nn.Module):
+    """``late`` takes part where it is told, ``never`` does not."""
+
+    def __init__(self, sizes: Sequence[tuple[int, int]]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(a, b, dtype=torch.float64) for a, b in sizes)
+        self.late = nn.Linear(8, 8, dtype=torch.float64)
+        self.never = nn.Linear(8, 8, dtype=torch.float64)
+
+    def forward(self, x: Tensor, late: bool) -> Tensor:
+        for layer in self.layers:
+            x = torch.tanh(layer(x))
+        return nn.functional.normalize(x + self.late(x) if late else x, dim=-1)
 
 
 class Toy:
@@ -64,14 +78,7 @@ class Toy:
     def __init__(self, group: Group, batch: int, mini: int | None, pairs: int) -> None:
         torch.manual_seed(0)
         sizes = [(12, 16), (16, 12), (12, 16), (16, 8), (8, 8)]
-        layers = [nn.Linear(a, b, dtype=torch.float64) for a, b in sizes]
-        self.net = nn.ModuleDict(
-            {
-                "layers": nn.ModuleList(layers),
-                "late": nn.Linear(8, 8, dtype=torch.float64),
-                "never": nn.Linear(8, 8, dtype=torch.float64),
-            }
-        )
+        self.net = Net(sizes)
         self.head = nn.ParameterDict({"temperature": nn.Parameter(torch.tensor(-1.0).double())})
         self.batch, self.mini, self.pairs, self.group = batch, mini, pairs, group
         self.step = 0
@@ -101,13 +108,8 @@ class Toy:
         return torch.from_numpy(np.stack(clean) + 0.3 * np.stack(noise))
 
     def embed(self, batch: Mapping[str, Tensor]) -> Tensor:
-        x = batch["x"]
-        self.embedded.append(len(x))
-        for layer in self.net["layers"]:  # pyright: ignore[reportGeneralTypeIssues]
-            x = torch.tanh(layer(x))
-        if int(batch["step"]) % 2:
-            x = x + self.net["late"](x)
-        return nn.functional.normalize(x, dim=-1)
+        self.embedded.append(len(batch["x"]))
+        return self.net(batch["x"], late=int(batch["step"]) % 2 == 1)
 
     def loss(self, work: Work, *vectors: Tensor) -> Loss:
         temperature = self.head["temperature"].exp()
@@ -118,15 +120,23 @@ class Toy:
 
 
 def toy(
-    group: Group, batch: int = 12, mini: int | None = None, pairs: int = 2, **given: Any
+    group: Group,
+    batch: int = 12,
+    mini: int | None = None,
+    pairs: int = 2,
+    shard: bool = False,
+    **given: Any,
 ) -> Arrays:
     stage = Toy(group, batch, mini, pairs)
-    found = looped(stage, group, OptimizerConfig(**given), torch.float64)
+    spread = stage.net if shard else None
+    found = looped(stage, group, OptimizerConfig(**given), torch.float64, spread=spread)
     return found | {"embedded": np.array(sum(stage.embedded))}
 
 
-def align(group: Group, shop: Path, encoder: str = "fast", **given: Any) -> Arrays:
-    """Stage ``align`` on a few shapes; ``given`` are settings of the stage."""
+def align(
+    group: Group, shop: Path, encoder: str = "fast", bf16: bool = False, **given: Any
+) -> Arrays:
+    """Stage ``align`` on a few shapes, in shards where it is in bf16; ``given`` are settings."""
     given = {"steps": 4, "batch": 16, **given}
     config = AlignConfig(**given)
     catalog = Catalog.open(shop)
@@ -134,25 +144,10 @@ def align(group: Group, shop: Path, encoder: str = "fast", **given: Any) -> Arra
     texts = source.texts(np.arange(len(catalog)))
     model = build_encoder(ENCODERS[encoder], texts, seed=1)
     stage = AlignStage("align", config, model, source, seed=7, device=CPU, processes=group.size)
-    if config.distill is not None:
-        teacher = np.random.default_rng(0).normal(size=(len(catalog), 6)).astype(np.float16)
-        stage.teacher = dict.fromkeys((TEXT, PIC, MM), teacher)
-    found = looped(stage, group, config.optimizer, torch.float32, config)
+    spread = model if bf16 else None
+    found = looped(stage, group, config.optimizer, torch.float32, config, spread, bf16)
     known = [k.known for k in stage.work(0).about.keep_out]
     return found | {"known": np.array(sum(len(k) for k in known if k is not None))}
-
-
-def refine(group: Group, shop: Path, **given: Any) -> Arrays:
-    """Stage ``refine``: its queue too must be the same, to the order of its rows."""
-    config = RefineConfig(**{"steps": 4, "batch": 16, "terms": TI, "augment": AUGMENT, **given})
-    catalog = Catalog.open(shop)
-    source = ContentSource(catalog, PixelCache.build(catalog, 32, 32))
-    model = build_encoder(ENCODERS["fast"], source.texts(np.arange(len(catalog))), seed=1)
-    stage = RefineStage("refine", config, model, source, seed=7, device=CPU, processes=group.size)
-    found = looped(stage, group, config.optimizer, torch.float32, config)
-    assert stage.queue is not None
-    queue = {f"weight/queue.{name}": b.numpy() for name, b in stage.queue.named_buffers()}
-    return found | queue | {"known": np.array(0)}
 
 
 def looped(
@@ -161,8 +156,13 @@ def looped(
     optimizer: OptimizerConfig,
     dtype: torch.dtype,
     schedule: ScheduleConfig | None = None,
+    spread: nn.Module | None = None,
+    bf16: bool = False,
 ) -> Arrays:
-    """Losses and gradient norms of every step, and the weights after the last."""
+    """Losses and gradient norms of every step, and the weights after the last; ``spread`` over the
+    group, where there is one."""
+    several = spread is not None and group.size > 1
+    shards = Shards(spread, group, bf16=bf16) if several else None
     named = [(f"{k}.{n}", p) for k, m in stage.modules().items() for n, p in m.named_parameters()]
     lines: list[Mapping[str, Any]] = []
     run_loop(
@@ -171,16 +171,16 @@ def looped(
         Schedule(schedule or ScheduleConfig(steps=5)),
         LoopConfig(log_every=1),
         state=LoopState("align"),
-        precision=Precision(torch.float32, None, "test"),
+        precision=Precision(torch.bfloat16 if bf16 else torch.float32, None, "test"),
         device=CPU,
         clip=optimizer.clip,
         hooks=[lambda state, line, last: lines.append(line or {})],
         group=group,
+        shards=shards,
     )
     kept = ("loss", "gradient_norm", "temperature", "accuracy", "masked_share", "lr_factor")
-    kept += ("further", "hard_share", "queue_age", "queue_age_max")
     found = {k: np.array([line[k] for line in lines if k in line]) for k in kept if k in lines[-1]}
-    return found | {f"weight/{name}": p.detach().numpy() for name, p in named}
+    return found | {f"weight/{name}": whole(p, group).numpy() for name, p in named}
 
 
 def budget(group: Group, **given: float) -> Arrays:
@@ -337,35 +337,52 @@ EXACT: dict[str, Callable[[Group], Arrays]] = {
     "three sides": lambda group: toy(group, batch=11, mini=3, pairs=3),
     "adamw": lambda group: toy(group, matrices="adamw"),
     "without clip": lambda group: toy(group, clip=0.0),
+    "shards": lambda group: toy(group, batch=13, shard=True),
+    "shards in mini-batches": lambda group: toy(group, batch=13, mini=2, shard=True),
+    "shards, three sides, adamw": lambda group: toy(
+        group, batch=11, mini=3, pairs=3, shard=True, matrices="adamw"
+    ),
 }
 STAGE: dict[str, Callable[[Group, Path], Arrays]] = {
     "plain": lambda group, shop: align(group, shop, terms=TI, augment=AUGMENT),
-    "uneven": lambda group, shop: align(group, shop, terms=TI, batch=17),
-    "mini-batches": lambda group, shop: align(group, shop, terms=TI, mini_batch=3),
-    "together": lambda group, shop: align(group, shop, terms=MORE, augment=AUGMENT),
-    "together in mini-batches": lambda group, shop: align(group, shop, terms=MORE, mini_batch=5),
+    "together in mini-batches": lambda group, shop: align(
+        group, shop, terms=MORE, augment=AUGMENT, mini_batch=5
+    ),
     "session": lambda group, shop: align(group, shop, terms=SESSION, batch=13),
     "multimodal LLM": lambda group, shop: align(group, shop, "vlm", terms=MORE, batch=9),
-    "teacher": lambda group, shop: align(group, shop, terms=TI, distill=DistillConfig(teacher="x")),
-    "refine": lambda group, shop: refine(group, shop, queue=40),
-    "refine by InfoNCE in mini-batches": lambda group, shop: refine(
-        group, shop, loss="info_nce", batch=17, mini_batch=3, queue=50, hard_negatives=2
-    ),
     "fixed temperature": lambda group, shop: align(group, shop, terms=TI, learn_temperature=False),
 }
+HALVED: dict[str, Any] = {"encoder": "vlm", "bf16": True, "terms": MORE, "batch": 9}
 TIMES = {"minutes": {"minutes": 1 / 60}, "core_seconds": {"core_seconds": 1.0}}
 
 
-if __name__ == "__main__":
-    folder, rank, size, shop = sys.argv[1:]
+def run(folder: str, rank: int, size: int, shop: Path, lacking: Path, states: Path) -> None:
+    """All that process ``rank`` of ``size`` does; what it fails of is told in ``RANK.err``.
+
+    ``lacking`` is the shop of objective_cases; what one group leaves in ``states`` others resume.
+    """
     torch.set_num_threads(1)
-    with met(folder, int(rank), int(size), CPU) as group:
-        results: dict[str, Arrays] = {f"exact/{k}": case(group) for k, case in EXACT.items()}
-        results["words"] = words(group)
-        results["dropout"] = dropout(group)
-        results["saving"] = saving(group, Path(folder) / f"runs of {rank}")
-        if group.size == 2:
-            results |= {f"stage/{k}": case(group, Path(shop)) for k, case in STAGE.items()}
-            results |= {f"budget/{k}": budget(group, **given) for k, given in TIMES.items()}
+    try:
+        with met(folder, rank, size, CPU) as group:
+            results = every_case(group, Path(folder), shop, lacking, states)
+    except BaseException:
+        Path(folder, f"{rank}.err").write_text(traceback.format_exc())
+        raise
     flat = {f"{case}|{k}": v for case, arrays in results.items() for k, v in arrays.items()}
     np.savez(os.path.join(folder, f"{rank}.npz"), **flat)
+
+
+def every_case(
+    group: Group, folder: Path, shop: Path, lacking: Path, states: Path
+) -> dict[str, Arrays]:
+    """By the names under which test_parallel looks for them."""
+    results: dict[str, Arrays] = {f"exact/{k}": case(group) for k, case in EXACT.items()}
+    results["words"] = words(group)
+    results["dropout"] = dropout(group)
+    results["saving"] = saving(group, folder / f"runs of {group.rank}")
+    if group.size == 2:
+        results |= {f"stage/{k}": case(group, shop) for k, case in STAGE.items()}
+        results |= {f"budget/{k}": budget(group, **given) for k, given in TIMES.items()}
+        results["bf16"] = align(group, shop, **HALVED)
+        results |= objectives(group, lacking)
+    return results | interrupted(group, lacking, states)

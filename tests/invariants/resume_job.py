@@ -1,8 +1,11 @@
-"""What test_resume runs in processes of its own: `resume_job.py CATALOG RUN RESUME [words]`."""
+"""What tests of resuming run in processes of their own: a small recipe, a training that dies."""
 
 from __future__ import annotations
 
-import sys
+import os
+import signal
+import threading
+from pathlib import Path
 
 import torch
 
@@ -49,7 +52,18 @@ def small_recipe(*words: str) -> Recipe:
     return load_config(Recipe, with_overrides(RECIPE, words))
 
 
-if __name__ == "__main__":
+def job(
+    recipe: Recipe, catalog: Path, out: Path, resume: bool, death: tuple[int, int] = (0, 0)
+) -> None:
+    """Trains; ``death``: SIGKILL some milliseconds after that step of the stage of so many steps,
+    in the middle of whatever it is doing."""
+    step, steps = death
+    killer = threading.Timer(0.03, os.kill, (os.getpid(), signal.SIGKILL))
+
+    def progress(done: int, total: int | None = None, **facts: object) -> None:
+        if steps and total == steps and done >= step and killer.ident is None:
+            killer.start()
+
+    torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    catalog, out, resume, *words = sys.argv[1:]
-    train(small_recipe(*words), catalog, out, resume == "resume")
+    train(recipe, catalog, out, resume, progress=progress)

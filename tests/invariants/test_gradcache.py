@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from moonshelf.encoder.fast import FastEncoder
 from moonshelf.objectives.contrastive import symmetric_info_nce
 from moonshelf.training.gradcache import cached_backward, passes
 from moonshelf.training.precision import Precision
+from moonshelf.training.run import train
+from tests.invariants.resume_job import small_recipe
+from tests.small_shop import write_small_shop
 
 
 class Tower(nn.Module):
@@ -154,3 +160,37 @@ def test_autocast_weights_cached_without_graph_do_not_cut_the_second_pass():
     assert cached.keys() == plain.keys()
     for name in plain:
         assert torch.cosine_similarity(cached[name].flatten(), plain[name].flatten(), 0) > 0.98
+
+
+def test_the_mini_batch_of_a_recipe_reaches_the_encoder_and_changes_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """One process, as a recipe asks for it: elsewhere the flag is read and forgotten there, or the
+    learned temperature does not take part."""
+    shop, seen, forward = write_small_shop(tmp_path / "shop"), [], FastEncoder.forward
+
+    def watched(self, batch):
+        if self.training:
+            seen.append(int(batch["count"]))
+        return forward(self, batch)
+
+    monkeypatch.setattr(FastEncoder, "forward", watched)
+    found = {}
+    for size in (12, 5):
+        recipe = small_recipe(
+            "stages.align.batch=12",
+            f"stages.align.mini_batch={size}",
+            "stages.align.steps=2",
+            "stages.align.log_every=1",
+            "stages.align.terms.variant.share=0",
+        )
+        recipe = recipe.model_copy(update={"stages": {"align": recipe.stages["align"]}})
+        seen.clear()
+        out = train(recipe, shop, tmp_path / str(size))
+        lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+        found[size] = lines[0], list(seen)
+    (plain, whole), (cached, pieces) = found.values()
+    assert whole == [12, 12] * 2  # steps
+    assert max(pieces) <= 5 and sum(pieces) == 12 * 2 * 2 * 2  # sides, passes, steps
+    for name in ("loss", "gradient_norm", "accuracy", "temperature"):
+        assert cached[name] == pytest.approx(plain[name], rel=1e-4), name

@@ -3,7 +3,6 @@ byte, and no document is lost."""
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 import signal
 import time
@@ -14,7 +13,7 @@ import pytest
 
 from moonshelf.graph.state import State
 from moonshelf.graph.workers import processes_work
-from tests.invariants import graph_resume_job
+from tests.forked import end_of, fork
 from tests.invariants.graph_resume_job import job
 
 pytestmark = [
@@ -23,20 +22,11 @@ pytestmark = [
 ]
 
 
-def started(*words: Any, **more: Any) -> Any:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([graph_resume_job.__name__, "rdflib", "pyshacl"])
-    process = context.Process(target=job, args=words, kwargs=more)
-    process.start()
-    return process
-
-
 def lives(*words: Any, **more: Any) -> bool:
     """Whether a build came to its end; it may only end well or by its own kill."""
-    process = started(*words, **more)
-    process.join(60)
-    assert process.exitcode in (0, -signal.SIGKILL)
-    return process.exitcode == 0
+    code = end_of(fork(job, *words, **more))
+    assert code in (0, -signal.SIGKILL)
+    return code == 0
 
 
 def dump(out: Path) -> bytes:
@@ -110,7 +100,7 @@ def test_death_between_the_new_schema_and_the_note_that_it_is_learned(
 def test_processes_killed_by_the_clock(tmp_path: Path, calm: dict[str, Any]) -> None:
     rng, out = random.Random(5), tmp_path / "out"
     for _ in range(4):
-        process = started(out, "first", pause=0.01, workers=2)
+        process = fork(job, out, "first", pause=0.01, workers=2)
         time.sleep(rng.uniform(0.2, 1.5))
         process.kill()
         process.join()
@@ -122,6 +112,4 @@ def test_processes_killed_by_the_clock(tmp_path: Path, calm: dict[str, Any]) -> 
 
 
 def _ends(out: Path) -> bool:
-    process = started(out, "first", workers=2)
-    process.join(60)
-    return process.exitcode == 0
+    return end_of(fork(job, out, "first", workers=2)) == 0

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,12 @@ import pytest
 from tests.invariants.sources import PACKAGE, ROOT, module, name, package_files, tree
 
 # What a distribution is called inside Python, where that differs from its name.
-IMPORT_NAMES = {"pillow": "PIL", "scikit-learn": "sklearn", "python-crfsuite": "pycrfsuite"}
+IMPORT_NAMES = {
+    "opencv-python-headless": "cv2",
+    "pillow": "PIL",
+    "python-crfsuite": "pycrfsuite",
+    "scikit-learn": "sklearn",
+}
 HEAVY = {"torch", "transformers", "safetensors", "tokenizers"}
 
 
@@ -31,6 +37,7 @@ class Import:
     typing_only: bool
 
 
+@cache
 def imports(path: Path) -> list[Import]:
     return list(_imports(tree(path), module(path), path.name == "__init__.py"))
 
@@ -60,12 +67,17 @@ def _targets(node: ast.AST, here: str, package: bool) -> Iterator[str]:
         origin = ".".join([*base, *([node.module] if node.module else [])])
         # `from moonshelf.catalog import store` may name a module: both spellings are looked at.
         yield from (f"{origin}.{alias.name}" for alias in node.names)
-    elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+    elif isinstance(node, ast.Call) and _called(node).endswith("import_module"):
         yield from (
             str(arg.value)
             for arg in node.args[:1]
             if isinstance(arg, ast.Constant) and str(arg.value).startswith("moonshelf")
         )
+
+
+def _called(node: ast.Call) -> str:
+    """The last word of what is called; ``""`` where that is no name."""
+    return getattr(node.func, "attr", getattr(node.func, "id", ""))
 
 
 def room(target: str) -> str:

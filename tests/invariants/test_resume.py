@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-import time
+import signal
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
+from tests.forked import end_of, fork
+from tests.invariants.resume_job import job, small_recipe
 from tests.small_shop import write_small_shop
 
-ROOT = Path(__file__).resolve().parents[2]
 RATES = ("samples_per_s", "samples_per_core_s", "tokens_per_s")
 CLOCKS = (*RATES, "seconds", "core_seconds", "waiting", "memory_mib")
 
 
-def start(catalog: Path, out: Path, resume: bool, *more: str) -> subprocess.Popen[bytes]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    job = str(ROOT / "tests" / "invariants" / "resume_job.py")
-    words = [sys.executable, job, str(catalog), str(out), "resume" if resume else "start", *more]
-    return subprocess.Popen(words, env=environment)
+def run(
+    catalog: Path, out: Path, *words: str, resume: bool = False, death: tuple[int, int] = (0, 0)
+) -> None:
+    """Trains in a process of its own, to the end or to its death."""
+    process = fork(job, small_recipe(*words), catalog, out, resume, death)
+    assert end_of(process) == (-signal.SIGKILL if death[1] else 0)
 
 
 def learned(out: Path) -> list[dict[str, object]]:
@@ -43,7 +42,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def whole(shop: Path) -> Path:
     out = shop.parent / "whole"
-    assert start(shop, out, resume=False).wait(120) == 0
+    run(shop, out)
     return out
 
 
@@ -51,29 +50,23 @@ def whole(shop: Path) -> Path:
 def test_killed_and_resumed_equals_uninterrupted(shop: Path, whole: Path):
     out = shop.parent / "killed"
     # Once inside each stage, in the middle of whatever it is doing; then to the end.
-    for stage, step in (("align", 20), ("again", 10)):
-        job = start(shop, out, resume=out.exists())
-        wait_for(job, out, stage, step)
-        job.kill()
-        job.wait()
+    for death in ((20, 60), (10, 20)):
+        run(shop, out, resume=out.exists(), death=death)
         assert json.loads((out / "manifest.json").read_text())["status"] == "running"
-    assert start(shop, out, resume=True).wait(120) == 0
+    run(shop, out, resume=True)
     assert_same(out, whole)
 
 
 @pytest.mark.slow
 def test_two_processes_killed_go_on_as_two_or_as_one(shop: Path, whole: Path):
     two, out, alone = (shop.parent / name for name in ("two", "killed-two", "killed-alone"))
-    assert start(shop, two, False, "compute.processes=2").wait(120) == 0
-    job = start(shop, out, False, "compute.processes=2")
-    wait_for(job, out, "align", 20)
-    job.kill()
-    job.wait()
+    run(shop, two, "compute.processes=2")
+    run(shop, out, "compute.processes=2", death=(20, 60))
     shutil.copytree(out, alone)
-    assert start(shop, out, True, "compute.processes=2").wait(120) == 0
+    run(shop, out, "compute.processes=2", resume=True)
     assert_same(out, two)
     # The steps are the same with any number of processes; sums in another order drift apart.
-    assert start(shop, alone, True, "compute.processes=1").wait(120) == 0
+    run(shop, alone, "compute.processes=1", resume=True)
     assert json.loads((alone / "manifest.json").read_text())["compute"]["processes"] == 1
     for ours in (learned(alone), learned(two)):
         for mine, theirs in zip(ours, learned(whole), strict=True):
@@ -88,17 +81,3 @@ def assert_same(out: Path, whole: Path) -> None:
     ours, theirs = (load_file(path / "encoder" / "model.safetensors") for path in (out, whole))
     assert ours.keys() == theirs.keys()
     assert all((ours[name] == theirs[name]).all() for name in ours)
-
-
-def wait_for(job: subprocess.Popen[bytes], out: Path, stage: str, step: int) -> None:
-    metrics = out / "metrics.jsonl"
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        assert job.poll() is None, "the job ended before it could be killed"
-        lines = metrics.read_text().splitlines() if metrics.exists() else []
-        for line in lines:
-            found = json.loads(line) if line.endswith("}") else {}
-            if found.get("stage") == stage and found["step"] >= step:
-                return
-        time.sleep(0.005)
-    raise AssertionError("the job never came so far")

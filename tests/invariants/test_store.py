@@ -7,10 +7,10 @@ way is hit, whatever the machine's speed), some from outside at a chosen time.
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
-import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -19,59 +19,34 @@ import pytest
 from moonshelf.center.embed import embed_catalog
 from moonshelf.center.store import Store
 from moonshelf.errors import StoreError
+from tests.forked import end_of, fork
+from tests.invariants.store_job import ITEMS, SHARD, job
 from tests.unit.center.fakes import FakeCatalog, FakeEncoder, draw_products
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-ITEMS, SHARD = 80, 10
 
-# Embeds into argv[1]; dies at the argv[2]-th file operation (0: never); logs what it embeds to
-# argv[3]; sleeps argv[4] seconds a batch; says how many operations it took.
-CHILD = """
-import os, pathlib, shutil, signal, sys, time
-left = int(sys.argv[2])
-count = 0
-def mortal(function):
-    def call(*args, **kwargs):
-        global count
-        count += 1
-        if count == left:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*args, **kwargs)
-    return call
-from moonshelf.center.embed import embed_catalog
-from tests.unit.center.fakes import FakeCatalog, FakeEncoder, draw_products
-class Logging(FakeEncoder):
-    def embed(self, contents, batch_size=None):
-        time.sleep(float(sys.argv[4]))
-        with open(sys.argv[3], "a") as log:
-            log.writelines(f"{content.text}\\n" for content in contents)
-        return super().embed(contents)
-for owner, name in ((pathlib.Path, "rename"), (pathlib.Path, "replace"), (pathlib.Path, "mkdir"),
-                    (shutil, "rmtree"), (os, "fsync")):
-    setattr(owner, name, mortal(getattr(owner, name)))
-embed_catalog(Logging(), FakeCatalog(draw_products(%d)), sys.argv[1], shard_rows=%d, batch_size=5,
-              index=sys.argv[5])
-print(count)
-""" % (ITEMS, SHARD)  # noqa: UP031 - braces stay braces
-
-
-def start(store: Path, operation: int = 0, pause: float = 0, index: str = "exact"):
-    arguments = [store, operation, store.with_suffix(".log"), pause, index]
-    return subprocess.Popen(
-        [sys.executable, "-c", CHILD, *map(str, arguments)],
-        cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+def start(store: Path, operation: int = 0, pause: float = 0, index: str = "exact") -> BaseProcess:
+    return fork(job, store, operation, pause, index)
 
 
 def finish(store: Path, index: str = "exact") -> int:
     """Runs to the end and returns the number of file operations."""
-    process = start(store, index=index)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
-    return int(output)
+    assert end_of(start(store, index=index)) == 0
+    return int(store.with_suffix(".count").read_text())
+
+
+@contextmanager
+def held_up(store: Path) -> Iterator[BaseProcess]:
+    """A process that embeds, shards begun, and does not end inside the block."""
+    hold = store.with_suffix(".hold")
+    hold.touch()
+    process = start(store, pause=0.05)
+    while not (store / "shards").is_dir():
+        assert process.is_alive()
+        time.sleep(0.01)
+    try:
+        yield process
+    finally:
+        hold.unlink()
 
 
 def check(store: Path, expected: Store, kills: int) -> None:
@@ -110,9 +85,7 @@ def test_killed_at_any_file_operation_it_goes_on(tmp_path, expected):
     moments = np.linspace(2, operations - 1, 6).astype(int).tolist()
     for moment in moments:
         store = tmp_path / f"killed{moment}"
-        process = start(store, moment)
-        process.communicate(timeout=60)
-        assert process.returncode == -9, moment
+        assert end_of(start(store, moment)) == -9, moment
         readable_or_refused(store)
         finish(store)
         check(store, expected, kills=1)
@@ -121,9 +94,7 @@ def test_killed_at_any_file_operation_it_goes_on(tmp_path, expected):
 def test_killed_again_and_again_it_comes_to_an_end(tmp_path, expected):
     store, kills = tmp_path / "store", 0
     while True:
-        process = start(store, operation=34)
-        process.communicate(timeout=60)
-        if process.returncode == 0:
+        if end_of(start(store, operation=34)) == 0:
             break
         kills += 1
         readable_or_refused(store)
@@ -135,14 +106,10 @@ def test_killed_again_and_again_it_comes_to_an_end(tmp_path, expected):
 @pytest.mark.parametrize("seconds", [0.0, 0.2, 0.5])
 def test_killed_from_outside_while_embedding(tmp_path, expected, seconds):
     store = tmp_path / "store"
-    process = start(store, pause=0.05)
-    limit = time.monotonic() + 30
-    while not (store / "shards").is_dir() and time.monotonic() < limit:
-        time.sleep(0.01)
-    time.sleep(seconds)
-    process.kill()
-    process.communicate()
-    assert process.returncode == -9
+    with held_up(store) as process:
+        time.sleep(seconds)
+        process.kill()
+        assert end_of(process) == -9
     readable_or_refused(store)
     finish(store)
     check(store, expected, kills=1)
@@ -158,8 +125,7 @@ def test_killed_while_bringing_up_to_date_the_old_version_stays(tmp_path):
     for moment in (10, 70, 85, 110):
         store = tmp_path / f"store{moment}"
         embed_catalog(FakeEncoder(), older, store, shard_rows=SHARD)
-        process = start(store, moment)
-        process.communicate(timeout=60)
+        end_of(start(store, moment))
         found = np.asarray(Store.open(store).vectors)
         outcomes.append([np.array_equal(found, v) for v in (before, wanted.vectors)])
         finish(store)
@@ -177,9 +143,7 @@ def test_a_killed_lance_build_leaves_no_half_index(tmp_path):
     operations = finish(tmp_path / "counted", index="lance")
     for moment in (operations - 20, operations - 6, operations - 2):
         store = tmp_path / f"store{moment}"
-        process = start(store, moment, index="lance")
-        process.communicate(timeout=60)
-        assert process.returncode == -9
+        assert end_of(start(store, moment, index="lance")) == -9
         readable_or_refused(store)
         finish(store, index="lance")
         check(store, whole, kills=1)
@@ -187,14 +151,9 @@ def test_a_killed_lance_build_leaves_no_half_index(tmp_path):
 
 def test_two_writers_at_once_the_second_is_refused(tmp_path, expected):
     store = tmp_path / "store"
-    first = start(store, pause=0.1)
-    limit = time.monotonic() + 30
-    while not (store / "shards").is_dir() and time.monotonic() < limit:
-        time.sleep(0.01)
-    with pytest.raises(StoreError, match="another process"):
+    with held_up(store) as first, pytest.raises(StoreError, match="another process"):
         embed_catalog(FakeEncoder(), FakeCatalog(draw_products(ITEMS)), store)
-    first.communicate(timeout=60)
-    assert first.returncode == 0
+    assert end_of(first) == 0
     check(store, expected, kills=0)
 
 

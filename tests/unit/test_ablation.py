@@ -8,21 +8,73 @@ from typing import Any
 
 import pytest
 
-from benchmarks import _cells, ablation
+from benchmarks import _cells, _variants, ablation
 from benchmarks._cells import Budget, Cell
-from moonshelf.config import differences as changed
+from benchmarks._variants import PLAIN, Ablation, Variant
 from moonshelf.training.recipe import load_recipe
 
-NAMES = sorted(file.stem for file in ablation.FOLDER.glob("*.toml"))
+NAMES = sorted(file.stem for file in _variants.FOLDER.glob("*.toml"))
+BUDGET = Budget("core_seconds", 600.0)
+
+
+def recipe_of(cell: Cell) -> dict[str, Any]:
+    budget = f"stages.align.{cell.budget.key}={cell.budget.amount:g}"
+    return load_recipe(cell.arm, [*cell.overrides, budget]).model_dump(mode="json")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_variant_differs_from_the_plain_recipe(name: str) -> None:
-    found = ablation.Ablation.read(name)
-    plain = load_recipe(found.recipe, []).model_dump(mode="json")
-    for variant, words in found.variants.items():
-        recipe = load_recipe(found.recipe, words).model_dump(mode="json")
-        assert bool(changed(plain, recipe)) == (variant != ablation.PLAIN), variant
+def test_every_variant_differs_from_all_others(name: str) -> None:
+    """In its recipe or its pairs; and every arm spends the whole budget."""
+    seen: dict[str, str] = {}
+    cells = Ablation.read(name).cells(["shop"], [0], BUDGET)
+    for cell in cells:
+        recipe = recipe_of(cell)
+        key = json.dumps([recipe, cell.clean])
+        assert key not in seen, (cell.variant, seen.get(key))
+        seen[key] = cell.variant
+        spent = sum(stage["core_seconds"] for stage in recipe["stages"].values())
+        assert spent == pytest.approx(600), cell.variant
+        assert cell.log == any(
+            term["source"] == "log" and term["share"] > 0
+            for stage in recipe["stages"].values()
+            for term in stage.get("terms", {}).values()
+        )
+        assert str(_cells.ROOT) not in cell.arm  # no folder of a machine in a result
+    assert cells[0].variant == PLAIN and len(seen) == len(Ablation.read(name).variants)
+
+
+def test_arms_of_moon_start_from_plain_sft() -> None:
+    """Align alone, no log, InfoNCE over the batch; two stages have the same terms and pairs."""
+    cells = {c.variant: c for c in Ablation.read("moon").cells(["shop"], [0], BUDGET)}
+    plain = recipe_of(cells[PLAIN])
+    assert list(plain["stages"]) == ["align"] and not cells[PLAIN].log
+    assert list(recipe_of(cells["pretraining"])["stages"]) == ["pretrain", "align"]
+    two = recipe_of(cells["refine"])["stages"]
+    assert list(two) == ["align", "refine"] and two["align"]["terms"] == two["refine"]["terms"]
+    types = [t for t in two["align"]["terms"].values() if t["source"] == "log"]
+    assert len(types) == 9 and min(t["share"] for t in types) > 0
+    assert two["align"]["terms"] == recipe_of(cells["nine types"])["stages"]["align"]["terms"]
+    bought = recipe_of(cells["refine on purchases"])["stages"]["refine"]["terms"]
+    assert {tuple(t["levels"]) for t in bought.values() if t["source"] == "log"} == {("purchase",)}
+
+
+def test_arms_of_a_log_are_left_out_where_there_is_none() -> None:
+    with_log, without = (
+        Ablation.read("moon").cells([data], [0], BUDGET) for data in ("hm", "myntra")
+    )
+    assert any(cell.log for cell in with_log) and not any(cell.log for cell in without)
+    assert {c.variant for c in without} < {c.variant for c in Ablation.read("moon").cells(
+        ["shop"], [0], BUDGET)}  # fmt: skip
+    scored = [cell for cell in with_log if cell.clean]
+    assert scored and all(cell.scorer and cell.scorer.variant == PLAIN for cell in scored)
+
+
+def test_steps_are_shared_out_whole() -> None:
+    cell = Variant(shares={"refine": 0.33}).cell(
+        "x", Ablation.read("moon").recipe, "hm", 0, Budget("steps", 10)
+    )
+    stages = recipe_of(cell)["stages"]
+    assert [stage["steps"] for stage in stages.values()] == [7, 3]
 
 
 def finished(variant: str, seed: int, value: float) -> dict[str, Any]:
@@ -77,6 +129,13 @@ def test_what_is_unknown_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert ablation.main(["align", "--only", "no such thing"]) == 2
     assert "no flips" in capsys.readouterr().err
     file = tmp_path / "wrong.toml"
-    file.write_text('recipe = "tiny"\n')
-    assert ablation.main([str(file)]) == 2
-    assert "[variants]" in capsys.readouterr().err
+    for text, said in (
+        ("", "[variants]"),
+        ("[variants]\na = { sets = ['hm'], stage = 1 }", "unknown stage"),
+        ("[variants]\na = { use = ['types'] }", "no types"),
+        ("[variants]\na = { clean = ['scrub'] }", "no scrub"),
+        ("[variants]\na = { shares = { refine = 0.5 } }", "stage refine"),
+    ):
+        file.write_text(f'recipe = "tiny"\n{text}\n')
+        assert ablation.main([str(file), "--sets", "shop"]) == 2
+        assert said in capsys.readouterr().err, text

@@ -129,7 +129,7 @@ def _shadow(scene: Image.Image, art: Art, placement: Placement, strength: float)
     scene.paste((30, 30, 34), (0, 0, *scene.size), spot)
 
 
-def _develop(
+def develop(
     picture: Image.Image, gains: np.ndarray, lift: float, amount: int, rng: np.random.Generator
 ) -> Image.Image:
     """Exposure and white balance (gain by channel, lift), then gray noise in -amount..amount."""
@@ -138,7 +138,7 @@ def _develop(
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
-def _turn(rng: np.random.Generator, reach: float) -> Point:
+def turn(rng: np.random.Generator, reach: float) -> Point:
     """A random small rotation as (cosine, sine); the angle reaches 2 atan(``reach``)."""
     t = (rng.random() * 2 - 1) * reach
     return ((1 - t * t) / (1 + t * t), 2 * t / (1 + t * t))
@@ -165,11 +165,11 @@ def seller_photo(
         scene = place(indoors, (width, height), rng)
         scale = _WORN_SCALE[figure] * (0.9 + 0.25 * rng.random()) * fit
         center = (middle[0], _WORN_DROP[figure] * height + jitter[1])
-        placement = Placement(side, center, scale, _turn(rng, 0.04))
+        placement = Placement(side, center, scale, turn(rng, 0.04))
         draw_figure(Sketch(ImageDraw.Draw(scene), placement.to_photo, rng), spec)
     elif style == "cluttered":
         scene = shop_window((width, height), color, rng)
-        placement = Placement(side, middle, (0.6 + 0.2 * rng.random()) * fit, _turn(rng, 0.1))
+        placement = Placement(side, middle, (0.6 + 0.2 * rng.random()) * fit, turn(rng, 0.1))
     elif style == "cropped":
         scene = Image.new(
             "RGB", (width, height), shade((238, 236, 232), int(rng.integers(-30, 16)))
@@ -177,13 +177,13 @@ def seller_photo(
         look_x, look_y = (rng.random(2) - 0.5) * 0.36
         scale = (1.45 + 0.6 * rng.random()) * fit
         center = (middle[0] - look_x * scale * side, middle[1] - look_y * scale * side)
-        placement = Placement(side, center, scale, _turn(rng, 0.06))
+        placement = Placement(side, center, scale, turn(rng, 0.06))
     else:
         white = int(rng.integers(236, 256))
         own = rng.random() < 0.3  # some shops put everything on a pale ground of their color
         ground = blend(color, (255, 255, 255), 0.82) if own else (white, white, white)
         scene = Image.new("RGB", (width, height), ground)
-        placement = Placement(side, middle, (0.8 + 0.16 * rng.random()) * fit, _turn(rng, 0.025))
+        placement = Placement(side, middle, (0.8 + 0.16 * rng.random()) * fit, turn(rng, 0.025))
         if rng.random() < 0.6:
             _shadow(scene, art, placement, 0.35)
     labels = _paste(scene, art, placement, with_labels)
@@ -193,7 +193,7 @@ def seller_photo(
         _uncover(labels, before, scene)
     picture = scene.reduce(OVERSAMPLE)
     gains = 1 + (rng.random(3) - 0.5) * 0.06 + (rng.random() - 0.5) * 0.1
-    return Photo(_develop(picture, gains, 0.0, 3, rng), labels)
+    return Photo(develop(picture, gains, 0.0, 3, rng), labels)
 
 
 def user_photo(
@@ -220,13 +220,13 @@ def user_photo(
         scene = place(rng.random() < 0.7, (width, height), rng)
         scale = _WORN_SCALE[figure] * (0.9 + 0.5 * rng.random()) * fit
         placement = Placement(
-            side, center, scale, _turn(rng, 0.08), (tilt[0] / 2, tilt[1] / 2), squeeze
+            side, center, scale, turn(rng, 0.08), (tilt[0] / 2, tilt[1] / 2), squeeze
         )
         draw_figure(Sketch(ImageDraw.Draw(scene), placement.to_photo, rng), spec)
     else:
         scene = surface(SURFACES[rng.integers(len(SURFACES))], (width, height), rng)
         scale = (0.55 + 0.35 * rng.random()) * fit
-        placement = Placement(side, center, scale, _turn(rng, 0.3), tilt, squeeze)
+        placement = Placement(side, center, scale, turn(rng, 0.3), tilt, squeeze)
         _shadow(scene, art, placement, 0.5)
     labels = _paste(scene, art, placement, with_labels)
     if occluded:
@@ -235,15 +235,15 @@ def user_photo(
         if rng.random() < 0.6:
             draw_fingers(Sketch(draw, placement.to_photo, rng), rng.random(), rng)
         else:
-            _thing_in_front(draw, placement, rng)
+            thing_in_front(draw, placement, rng)
         _uncover(labels, before, scene)
-    picture = _fall_off(scene.reduce(OVERSAMPLE), rng)
+    picture = fall_off(scene.reduce(OVERSAMPLE), rng)
     # Warm, cool or dim.
     gains = 0.85 + 0.3 * rng.random() + np.array([1, 0, -1]) * (rng.random() - 0.4) * 0.24
     if rng.random() < 0.6:
         picture = picture.filter(ImageFilter.GaussianBlur(short / 200 * (0.3 + 0.9 * rng.random())))
     lift = (rng.random() - 0.5) * 24
-    return Photo(_develop(picture, gains, lift, int(rng.integers(4, 16)), rng), labels)
+    return Photo(develop(picture, gains, lift, int(rng.integers(4, 16)), rng), labels)
 
 
 def _uncover(labels: Image.Image | None, before: Image.Image | None, after: Image.Image) -> None:
@@ -254,19 +254,19 @@ def _uncover(labels: Image.Image | None, before: Image.Image | None, after: Imag
         labels.paste(0, (0, 0, *labels.size), moved.point([0] + [255] * 255))
 
 
-def _thing_in_front(
+def thing_in_front(
     draw: ImageDraw.ImageDraw, placement: Placement, rng: np.random.Generator
 ) -> None:
     """A corner of something else lies over the product."""
     x, y = 0.3 + 0.4 * rng.random(2)
     far_x, far_y = (-0.6 if x < 0.5 else 1.6), (-0.6 if y < 0.5 else 1.6)
-    turn = 0.3 * rng.random()
-    corners = [(x, y), (far_x, y + turn), (far_x, far_y), (x - turn, far_y)]
+    slope = 0.3 * rng.random()
+    corners = [(x, y), (far_x, y + slope), (far_x, far_y), (x - slope, far_y)]
     fill = tuple(int(c) for c in rng.integers(30, 220, 3))
     draw.polygon([placement.to_photo(corner) for corner in corners], fill=fill)
 
 
-def _fall_off(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+def fall_off(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Light that gets weaker across the picture."""
     corners = rng.integers(150, 256, (2, 2), dtype=np.uint8)
     fall = Image.fromarray(corners).resize(picture.size, Image.Resampling.BILINEAR)

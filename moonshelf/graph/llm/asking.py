@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from moonshelf.chat.client import Client, Messages, request_body
+from moonshelf.chat.fence import sendable
+from moonshelf.chat.ledger import Ledger
 from moonshelf.graph.llm.answers import errors_of
 from moonshelf.graph.llm.cache import Cache, question_key
-from moonshelf.graph.llm.client import Client, Messages, request_body
-from moonshelf.graph.llm.costs import Ledger
 from moonshelf.graph.llm.dialect import Dialect, NoObject, read_object, response_format
-from moonshelf.graph.llm.prompts import filled, sendable
+from moonshelf.graph.llm.prompts import filled
 from moonshelf.graph.llm.settings import LlmSettings
 
 _LONGEST_SHOWN = 8000  # of a bad reply, when it is shown to the model again

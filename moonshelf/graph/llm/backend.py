@@ -9,13 +9,13 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from moonshelf.chat.client import Client, RequestRefused, ServerError
+from moonshelf.chat.ledger import Ledger
 from moonshelf.errors import MoonshelfError
 from moonshelf.graph.backend import ExtractionError
 from moonshelf.graph.edits import Edit, Proposal, Usage
 from moonshelf.graph.llm.asking import Asker, BadAnswer
 from moonshelf.graph.llm.cache import Cache
-from moonshelf.graph.llm.client import Client, RequestRefused, ServerError
-from moonshelf.graph.llm.costs import Ledger
 from moonshelf.graph.llm.extracting import Reader
 from moonshelf.graph.llm.probe import Probed, probe
 from moonshelf.graph.llm.prompts import prompts_digest

@@ -11,19 +11,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from moonshelf.chat.client import RequestRefused
+from moonshelf.chat.fence import fence, fenced
 from moonshelf.graph.backend import ExtractionError
 from moonshelf.graph.llm.answers import good_keys
 from moonshelf.graph.llm.asking import Asker, BadAnswer, Check, Question
-from moonshelf.graph.llm.client import RequestRefused
 from moonshelf.graph.llm.facts import Field, found_facts, read_fields
-from moonshelf.graph.llm.prompts import (
-    document_parts,
-    fence,
-    fenced,
-    filled,
-    pieces,
-    text_name,
-)
+from moonshelf.graph.llm.prompts import document_parts, filled, pieces, text_name
 from moonshelf.graph.llm.settings import LlmSettings
 from moonshelf.graph.ontology import ROOT, ClassDef, Ontology, PropertyDef
 from moonshelf.graph.records import Document, Extraction, Fact, Refusal

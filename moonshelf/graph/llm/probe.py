@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from moonshelf.chat.client import Client, RequestRefused, ServerError
+from moonshelf.chat.fence import fence, fenced
+from moonshelf.chat.ledger import Ledger
 from moonshelf.config import Config
 from moonshelf.errors import UsageError
 from moonshelf.graph.llm.asking import Asker, BadAnswer, Question
 from moonshelf.graph.llm.cache import Cache, question_key
-from moonshelf.graph.llm.client import Client, RequestRefused, ServerError
-from moonshelf.graph.llm.costs import Ledger
 from moonshelf.graph.llm.dialect import DIALECTS, Dialect
-from moonshelf.graph.llm.prompts import fence, fenced, filled
+from moonshelf.graph.llm.prompts import filled
 from moonshelf.graph.llm.settings import LlmSettings
 from moonshelf.graph.schema.card import flat_object
 

@@ -1,14 +1,10 @@
-"""Prompts are data: the files in ``prompts/``, filled in once, product text always inside a fence.
-
-The fence is no secret and no random number: it is made from the text that it encloses, and made
-anew until the text does not contain it, so that no text can close its own fence.
-"""
+"""Prompts are data: the files in ``prompts/``, filled in once, product text always inside a fence
+(``chat/fence.py``)."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from string import Template
@@ -33,23 +29,6 @@ def prompts_digest() -> str:
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
-def fence(texts: Iterable[str]) -> str:
-    """16 hex digits that stand in none of ``texts``: the same for the same texts."""
-    texts = list(texts)
-    digest = hashlib.sha256()
-    for text in texts:
-        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    while any(digest.hexdigest()[:16] in text.lower() for text in texts):
-        digest.update(b"again")
-    return digest.hexdigest()[:16]
-
-
-def fenced(parts: Mapping[str, str], token: str) -> str:
-    """Texts by name between the two marks. Names are ours; the texts are whatever they are."""
-    body = "\n".join(f"[{name}]\n{sendable(text)}" for name, text in parts.items())
-    return f"<<<DATA {token}\n{body}\nDATA {token}>>>"
-
-
 def document_parts(document: Document, prefix: str = "") -> dict[str, str]:
     """The texts of a document by the names under which prompts show them: ``1 title``."""
     parts = {}
@@ -64,11 +43,6 @@ def document_parts(document: Document, prefix: str = "") -> dict[str, str]:
 def text_name(document: Document) -> str:
     """What a document is called in a prompt; its own id is a stranger's text."""
     return f"text-{document.digest[:8]}"
-
-
-def sendable(text: str) -> str:
-    """Half a surrogate pair cannot be sent; a mark stands for it."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def pieces(text: str, longest: int) -> list[str]:

@@ -12,12 +12,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from moonshelf.chat.fence import fence, fenced
 from moonshelf.graph.builtin.measures import reading_of, words_and_pairs
 from moonshelf.graph.edits import Proposal
 from moonshelf.graph.llm.asking import Question
 from moonshelf.graph.llm.facts import Field, read_fields
 from moonshelf.graph.llm.names import class_named, property_named, short_line
-from moonshelf.graph.llm.prompts import document_parts, fence, fenced, filled
+from moonshelf.graph.llm.prompts import document_parts, filled
 from moonshelf.graph.llm.settings import LlmSettings
 from moonshelf.graph.ontology import ROOT, ClassDef, Ontology, PropertyDef
 from moonshelf.graph.records import Document

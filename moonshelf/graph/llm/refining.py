@@ -12,10 +12,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from moonshelf.chat.fence import fence, fenced
 from moonshelf.graph.edits import Drop, Edit, Merge, Rename, Retype, Split, Usage
 from moonshelf.graph.llm.asking import Question
 from moonshelf.graph.llm.names import property_named, short_line
-from moonshelf.graph.llm.prompts import fence, fenced, filled
+from moonshelf.graph.llm.prompts import filled
 from moonshelf.graph.ontology import Ontology, PropertyDef
 from moonshelf.graph.schema.card import (
     MOST_OPTIONS,

@@ -46,13 +46,14 @@ from moonshelf.training.ahead import Loss, Work, cut
 from moonshelf.training.contents import ContentSource
 from moonshelf.training.distill import follow_teacher, teacher_vectors
 from moonshelf.training.gradcache import Batch
+from moonshelf.training.image_search import ImageSearch
 from moonshelf.training.known import Partners, keep_out_on
-from moonshelf.training.negatives import Items
+from moonshelf.training.negatives import Items, beside
 from moonshelf.training.settings import COLDEST, WARMEST, AlignConfig
 from moonshelf.training.sides import term_views
 from moonshelf.training.steps import Drawn, Part, Steps
 from moonshelf.training.terms import find_terms, log_pairs, open_pairs
-from moonshelf.training.validation import Validator
+from moonshelf.training.validation import Measures, Validation, Validator
 
 
 class Temperature(nn.Module):
@@ -150,21 +151,25 @@ class AlignStage:
                 progress=progress,
             )
 
-    def validator(self, *, seed: int, bf16: bool) -> Validator:
+    def validator(self, *, seed: int, bf16: bool) -> Validation:
         """Retrieval between the views of the terms about single products, where there are any; else
-        of all terms, each product asking for itself."""
+        of all terms, each product asking for itself. With it, by switch, image-based search."""
         terms = list(self.config.active().values())
         terms = [term for term in terms if term.source == "self"] or [
             term for term in terms if term.query != term.item
         ]
-        return Validator(
-            self.encoder,
-            self.source,
-            [(term.query, term.item) for term in terms],
-            items=self.config.validation_items,
-            seed=seed,
-            bf16=bf16,
-        )
+        given: dict[str, Any] = {
+            "items": self.config.validation_items,
+            "seed": seed,
+            "bf16": bf16,
+        }
+        directions = [(term.query, term.item) for term in terms]
+        parts: list[Callable[[], Measures]] = [
+            functools.partial(Validator, self.encoder, self.source, directions, **given)
+        ]
+        if self.config.image_search:
+            parts.append(functools.partial(ImageSearch, self.encoder, self.source, **given))
+        return Validation(parts)
 
     def work(self, step: int) -> Work:
         return self._work(step, self.steps.parts(self.plan.parts(step), step))
@@ -189,9 +194,11 @@ class AlignStage:
         return self.encoder(dict(batch))
 
     def loss(self, work: Work, *vectors: Tensor) -> Loss:
-        return self._loss(work, vectors, [None] * len(work.about.keep_out))
+        return self._loss(work, vectors, [()] * len(work.about.keep_out))
 
-    def _loss(self, work: Work, vectors: Sequence[Tensor], further: Sequence[Items | None]) -> Loss:
+    def _loss(
+        self, work: Work, vectors: Sequence[Tensor], further: Sequence[Sequence[Items]]
+    ) -> Loss:
         """The loss of a step, given the ``further`` negatives of each of its losses."""
         temperature, about = self.temperature(), work.about
         shows = self.steps.shows[about.term]
@@ -220,13 +227,14 @@ class AlignStage:
         item: Tensor,
         temperature: Tensor,
         keep_out: KeepOut,
-        further: Items | None,
+        further: Sequence[Items],
     ) -> tuple[Tensor, dict[str, float | Tensor]]:
         """The loss of one pair of sides, and what a log should know of it."""
         plain, nested_loss = self._objectives(temperature)
         given: dict[str, Any] = {"keep_out": keep_out, "symmetric": True}
-        if further is not None:
-            given |= {"keep_out": further.beside(keep_out), "extra_items": further.vectors}
+        if further:
+            blocks = [part.vectors for part in further]
+            given |= {"keep_out": beside(keep_out, further), "extra_items": blocks}
         if not self.widths:
             found = plain(query, item, **given)
             return found.loss, _figures(found)

@@ -18,7 +18,7 @@ No weights besides the encoder's: the output layer is the embedding table.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,7 @@ class PretrainStage:
     def prepare(self, run: Path, *, device: torch.device, bf16: bool, progress: Progress) -> None:
         """Nothing: all that is asked stands in the catalogue."""
 
-    def validator(self, *, seed: int, bf16: bool) -> Callable[[], Mapping[str, float]]:
+    def validator(self, *, seed: int, bf16: bool) -> AnswerLoss:
         """Answer loss of every task on the val split."""
         tasks = tuple(term.name for term in self.plan.terms)
         return AnswerLoss(

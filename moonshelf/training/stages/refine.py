@@ -140,7 +140,7 @@ class RefineStage(AlignStage):
                 report |= {"queue_age": ages.double().mean(), "queue_age_max": ages.max()}
                 pool.append(old)
         further = [self._further(pool, *of) for of in zip(about.views, about.alone, strict=True)]
-        report["further"] = len(further[0] or ())
+        report["further"] = sum(map(len, further[0]))
         total, figures = self._loss(work, own, further)
         if self.queue is not None:
             self.queue.put(work.step, joined([*self._batch_items(work, own), *pool[: count > 0]]))
@@ -176,13 +176,13 @@ class RefineStage(AlignStage):
         return part.sides[query], part.sides[item]
 
     @staticmethod
-    def _further(pool: Sequence[Items], views: Tensor, alone: bool) -> Items | None:
-        """What of ``pool`` is seen as the items of a loss are."""
+    def _further(pool: Sequence[Items], views: Tensor, alone: bool) -> list[Items]:
+        """What of ``pool`` is seen as the items of a loss are; each of them apart, because those of
+        the queue need no gradient."""
         if alone or not pool:
-            return None
+            return []
         seen = views.unique().to(pool[0].labels.device)
-        found = [some for items in pool if len(some := items.of_views(seen))]
-        return joined(found) if found else None
+        return [some for items in pool if len(some := items.of_views(seen))]
 
     def _batch_items(self, work: Work, vectors: Sequence[Tensor]) -> list[Items]:
         """The items of the step, each side once."""

@@ -20,6 +20,7 @@ from moonshelf.training.contents import ContentSource
 from moonshelf.training.stages.align import AlignStage
 from moonshelf.training.stages.pretrain import PretrainStage
 from moonshelf.training.stages.refine import RefineStage
+from moonshelf.training.validation import Measures
 
 
 class RecipeStage(Stage, Protocol):
@@ -38,7 +39,7 @@ class RecipeStage(Stage, Protocol):
         process calls it, the leading one first and alone."""
         ...
 
-    def validator(self, *, seed: int, bf16: bool) -> Callable[[], Mapping[str, float]]:
+    def validator(self, *, seed: int, bf16: bool) -> Measures:
         """Gives figures of the val split.
 
         Raises:

@@ -84,11 +84,11 @@ def test_any_damage_is_an_image_error_or_a_picture() -> None:
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("size", [(60_000, 60_000), (16_385, 1), (10_000, 9_000), (30_000, 2_000)])
 def test_huge_pictures_are_refused_before_they_are_decoded(size: tuple[int, int]) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ImageError, match=r"the limit is 50,000,000") as caught:
         open_picture(png_header(*size))
     assert "truncated" not in str(caught.value)  # what decoding would have said
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 def test_limits_are_the_callers() -> None:

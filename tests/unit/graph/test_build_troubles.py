@@ -36,11 +36,11 @@ def test_a_document_that_kills_or_never_ends_costs_itself_in_a_small_build_too(
                 time.sleep(600)
             return super().extract(document, ontology)
 
-    monkeypatch.setattr(extraction, "in_processes", partial(in_processes, limit_s=3))
+    monkeypatch.setattr(extraction, "in_processes", partial(in_processes, limit_s=2))
     found = made(tmp_path / "out", backend=Deadly(), workers=workers)
     assert (found.ledger.quarantined, found.ledger.lost) == (2, ())
     b, c = read_quarantine(tmp_path / "out" / "quarantine.jsonl")
-    assert "died (exit code 3)" in b.what and "longer than 3 s" in c.what
+    assert "died (exit code 3)" in b.what and "longer than 2 s" in c.what
 
 
 @pytest.mark.parametrize("wrong", ["base", "other base", "reader", "extra"])

@@ -190,7 +190,7 @@ SOURCES = st.lists(LISTINGS | REVIEWS | ROWS, min_size=1, max_size=5, unique_by=
 STEPS = st.tuples(SOURCES, st.booleans(), st.sampled_from(["once", "again", "never"]))
 
 
-@settings(max_examples=15, deadline=None, phases=[Phase.generate])  # shrinking takes minutes
+@settings(max_examples=9, deadline=None, phases=[Phase.generate])  # shrinking takes minutes
 @given(steps=st.lists(STEPS, min_size=2, max_size=4))
 def test_any_sequence_of_sources_ends_in_the_graph_of_one_build(
     steps: list[tuple[list[Document | Unread], bool, str]],

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 import torch
 from hypothesis import strategies as st
@@ -15,22 +18,37 @@ from moonshelf.objectives.contrastive import Contrast, KeepOut, info_nce, symmet
 
 @dataclass
 class Batch:
-    """Arguments of a loss; ``options`` are those that the dense form takes too."""
+    """Arguments of a loss; ``options`` are those that the dense form takes too, ``kept`` the scores
+    that are not computed again."""
 
     query: Tensor
     item: Tensor
     temperature: Tensor
     symmetric: bool = True
     tile: int = 1024
+    kept: int = 0
     options: dict[str, Any] = field(default_factory=dict)
 
     def stream(self) -> Contrast:
         loss = symmetric_info_nce if self.symmetric else info_nce
-        return loss(self.query, self.item, self.temperature, tile=self.tile, **self.options)
+        with self.keeping():
+            return loss(self.query, self.item, self.temperature, tile=self.tile, **self.options)
+
+    def keeping(self) -> AbstractContextManager[Any]:
+        return mock.patch("moonshelf.objectives.streaming.KEPT", self.kept)
+
+    def blocks(self) -> list[Tensor]:
+        """The extra items, as they are given."""
+        extra: Tensor | Sequence[Tensor] | None = self.options.get("extra_items")
+        return [extra] if isinstance(extra, Tensor) else list(extra or ())
+
+    def extra(self) -> Tensor | None:
+        """The extra items as one block."""
+        return torch.cat(self.blocks()) if self.blocks() else None
 
     def leaves(self) -> list[Tensor]:
-        extra = self.options.get("extra_items")
-        return [t for t in (self.query, self.item, extra, self.temperature) if t is not None]
+        every = (self.query, self.item, *self.blocks(), self.temperature)
+        return [tensor for tensor in every if tensor.requires_grad]
 
 
 def unit(generator: torch.Generator, rows: int, width: int, dtype=torch.float64) -> Tensor:
@@ -61,6 +79,12 @@ def batches(draw: st.DrawFn, most: int = 12) -> Batch:
         )
     if extra:
         options["extra_items"] = leaf(extra)
+    if extra and draw(st.booleans()):
+        cuts = sorted(draw(st.lists(st.integers(0, extra), min_size=1, max_size=2)))
+        blocks = options["extra_items"].detach().tensor_split(cuts)
+        options["extra_items"] = [
+            block.clone().requires_grad_(draw(st.booleans())) for block in blocks
+        ]
     if draw(st.booleans()):
         with_ids, with_groups, with_queries, with_texts = (draw(st.booleans()) for _ in range(4))
         pairs = draw(st.integers(0, 8)) if with_ids else 0
@@ -88,5 +112,6 @@ def batches(draw: st.DrawFn, most: int = 12) -> Batch:
         ),
         symmetric=draw(st.booleans()),
         tile=draw(st.integers(1, 9)),
+        kept=draw(st.sampled_from([0, 20, 10**6])),
         options=options,
     )

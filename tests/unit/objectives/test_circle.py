@@ -24,7 +24,8 @@ def leaves(batch: Batch) -> list[torch.Tensor]:
 
 def streamed(batch: Batch, scale: float, margin: float) -> Contrast:
     options = batch.options | {"symmetric": batch.symmetric, "tile": batch.tile}
-    return circle(batch.query, batch.item, scale=scale, margin=margin, **options)
+    with batch.keeping():
+        return circle(batch.query, batch.item, scale=scale, margin=margin, **options)
 
 
 def dense(batch: Batch, scale: float, margin: float) -> Contrast:
@@ -56,7 +57,7 @@ def by_hand(batch: Batch, g: float, m: float) -> float:
     """Equation 6 of 2002.10857 with nothing but Python numbers, plain pairs and exact powers."""
     keep: KeepOut = batch.options.get("keep_out") or KeepOut(margin=None)
     offset, rows, items = batch.options["offset"], len(batch.query), len(batch.item)
-    extra = batch.options.get("extra_items")
+    extra = batch.extra()
     more = 0 if extra is None else len(extra)
     every = batch.item if extra is None else torch.cat([batch.item, extra])
     s = (batch.query @ every.T).tolist()
@@ -158,14 +159,12 @@ def test_ties_are_misses_and_no_number_is_not_hidden() -> None:
 def test_every_prefix_at_once_is_a_loop_of_dense_losses(batch: Batch, widths: set[int]) -> None:
     used = sorted({min(width, batch.query.shape[1]) for width in widths})
     options = dict(batch.options)
-    extra = options.pop("extra_items", None)
+    options.pop("extra_items", None)
     losses = []
     for width in used:
-        query, item, more = (
-            None if side is None else normalize(side[:, :width], dim=1)
-            for side in (batch.query, batch.item, extra)
+        query, item, *more = (
+            normalize(side[:, :width], dim=1) for side in (batch.query, batch.item, *batch.blocks())
         )
-        assert query is not None and item is not None
         given_too = options | {"extra_items": more, "symmetric": batch.symmetric}
         losses.append(circle_dense(query, item, scale=16.0, **given_too).loss)
     slow = torch.stack(losses)

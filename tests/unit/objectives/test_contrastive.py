@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from moonshelf.errors import UsageError
 from moonshelf.objectives.contrastive import (
@@ -62,7 +63,7 @@ def by_hand(batch: Batch) -> float:
     """methods.md section 2 with nothing but Python numbers."""
     keep: KeepOut = batch.options.get("keep_out") or KeepOut(margin=None)
     offset, rows, items = batch.options["offset"], len(batch.query), len(batch.item)
-    extra = batch.options.get("extra_items")
+    extra = batch.extra()
     every = batch.item if extra is None else torch.cat([batch.item, extra])
     s = (batch.query @ every.T).tolist()
     tau, margin = float(batch.temperature.detach()), keep.margin
@@ -257,9 +258,44 @@ def test_gradients_go_only_where_they_are_asked_for() -> None:
     assert queue.grad is None
 
 
-def test_backward_can_be_repeated_but_not_differentiated() -> None:
+class Products(TorchDispatchMode):
+    """Counts the multiplications of matrix products (torch's own counter leaves addmm_ out)."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.overloadpacket.__name__ in ("mm", "addmm", "addmm_"):
+            left, right = args[-2:]
+            self.count += left.numel() * right.shape[1]
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_queue_costs_two_products_and_gets_no_gradient(monkeypatch) -> None:
+    """Its scores once and the queries' gradient: the floor. A block with gradient costs a third,
+    and what is not kept one more, and neither for the sake of the other."""
+    rows, more, width = 8, 40, 4
+    query, item = plain(rows, width)
+    queue = unit(torch.Generator().manual_seed(1), more, width)
+    hard = queue.clone().requires_grad_()
+
+    def cost(*extra: torch.Tensor, kept: int = 1000) -> float:
+        monkeypatch.setattr("moonshelf.objectives.streaming.KEPT", kept)
+        with Products() as used:
+            symmetric_info_nce(query, item, extra_items=extra, tile=8).loss.backward()
+        return used.count / (rows * more * width)
+
+    alone = cost()
+    assert cost(queue) == pytest.approx(alone + 2)
+    assert cost(hard, queue) == pytest.approx(alone + 5)
+    assert cost(torch.cat([hard, queue])) == pytest.approx(alone + 6)
+    assert cost(queue, kept=0) == pytest.approx(cost(kept=0) + 3)
+
+
+@pytest.mark.parametrize("kept", [0, 20, 1000])
+def test_backward_can_be_repeated_but_not_differentiated(kept: int, monkeypatch) -> None:
+    monkeypatch.setattr("moonshelf.objectives.streaming.KEPT", kept)
     query, item = plain(6)
-    loss = symmetric_info_nce(query, item).loss
+    loss = symmetric_info_nce(query, item, tile=4).loss
     first = torch.autograd.grad(loss, query, retain_graph=True)[0]
     assert torch.equal(first, torch.autograd.grad(loss, query, retain_graph=True)[0])
     with pytest.raises(UsageError, match="no second derivative"):

@@ -40,7 +40,7 @@ def brute_force(keep_out: KeepOut, rows: int, items: int, offset: int, extra: in
 @settings(deadline=None, max_examples=150)
 def test_tiles_of_the_mask_are_the_mask(batch: Batch) -> None:
     keep_out = batch.options.get("keep_out") or KeepOut()
-    extra = batch.options.get("extra_items")
+    extra = batch.extra()
     rows, items, offset = len(batch.query), len(batch.item), batch.options["offset"]
     more = 0 if extra is None else len(extra)
     want = brute_force(keep_out, rows, items, offset, more)

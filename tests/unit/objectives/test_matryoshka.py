@@ -25,13 +25,11 @@ def nested_batches(draw: st.DrawFn, most: int = 10) -> tuple[Batch, list[int]]:
 def one_by_one(batch: Batch, widths: list[int]) -> list[torch.Tensor]:
     """The loss of each width by the dense form."""
     options, losses = dict(batch.options), []
-    extra = options.pop("extra_items", None)
+    options.pop("extra_items", None)
     for width in widths:
-        query, item, more = (
-            None if side is None else normalize(side[:, :width], dim=1)
-            for side in (batch.query, batch.item, extra)
+        query, item, *more = (
+            normalize(side[:, :width], dim=1) for side in (batch.query, batch.item, *batch.blocks())
         )
-        assert query is not None and item is not None
         more_options = options | {"extra_items": more, "symmetric": batch.symmetric}
         losses.append(info_nce_dense(query, item, batch.temperature, **more_options).loss)
     return losses

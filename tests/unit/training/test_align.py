@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from moonshelf.catalog.marks import Mark, Marked
 from moonshelf.catalog.pixels import PixelCache
 from moonshelf.catalog.product import Event, Product, View
 from moonshelf.catalog.store import Catalog
@@ -149,7 +150,7 @@ def test_mini_batches_are_pieces_of_the_same_augmented_batch(shop: Catalog):
 def test_texts_of_a_step_are_drawn_once(shop: Catalog, monkeypatch: pytest.MonkeyPatch):
     drawn = []
 
-    def counted(text: str, *rest: Any) -> str:
+    def counted(text: Marked, *rest: Any) -> Marked:
         drawn.append(text)
         return augment_text(text, *rest)
 
@@ -169,24 +170,30 @@ def test_texts_of_a_step_are_drawn_once(shop: Catalog, monkeypatch: pytest.Monke
 def test_text_augmentation_stays_within_title_and_description():
     config = AugmentConfig(description=0.5, description_words=3, word_drop=0.4)
     title, description = "one two three", "alpha beta gamma delta epsilon"
-    found = {augment_text(title, description, (), config, seed) for seed in range(300)}
+    found = {augment_text(Marked(title), description, (), config, seed).text for seed in range(300)}
     for text in found:
         words = text.split()
         assert words
         assert set(words) <= set(title.split()) or set(words) <= set(description.split())
         assert len(words) <= 3
     assert len(found) > 10
-    assert augment_text(title, "", (), AugmentConfig(description=1.0), 0) == title
-    assert augment_text("", "", (), AugmentConfig(word_drop=0.9), 0) == ""
+    assert augment_text(Marked(title), "", (), AugmentConfig(description=1.0), 0).text == title
+    assert augment_text(Marked(""), "", (), AugmentConfig(word_drop=0.9), 0) == Marked("")
 
 
 def test_values_stand_in_for_the_title() -> None:
     values, config = ("Black", "Solid", "Shirts", "Cotton"), AugmentConfig(attributes=1.0)
-    found = {augment_text("a title", "", values, config, seed) for seed in range(300)}
+    marked = [Marked.whole(value, Mark.ATTRIBUTE) for value in values]
+    title = Marked("a title")
+    drawn = [augment_text(title, "", marked, config, seed) for seed in range(300)]
+    assert all(
+        "".join(m.text[a:b] for a, b, _ in m.spans) == m.text.replace(" ", "") for m in drawn
+    )
+    found = {text for text, _ in drawn}
     assert {"Black", "Solid", "Shirts", "Cotton"} <= found
     assert any(len(text.split()) == 3 for text in found)
     assert all(set(text.split()) <= set(values) for text in found)
-    assert augment_text("a title", "", (), config, 0) == "a title"
+    assert augment_text(title, "", (), config, 0) == title
 
 
 def test_a_term_has_text_shares_of_its_own() -> None:

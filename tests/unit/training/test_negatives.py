@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from moonshelf.objectives.contrastive import KeepOut
 from moonshelf.training.known import text_codes
-from moonshelf.training.negatives import COLUMNS, Items, Queue, item_labels, joined
+from moonshelf.training.negatives import COLUMNS, Items, Queue, beside, item_labels
 
 
 def items(numbers: list[int], view: int = 0) -> Items:
@@ -43,7 +43,8 @@ def test_it_is_the_newest_of_earlier_steps(
         for _ in range(2 if step in twice else 1):
             queue.put(step, items(new))
             again, _ = queue.take(step)
-            assert torch.equal(again.labels, taken.labels)
+            assert again.vectors[:, 0].tolist() == again.labels[:, 0].tolist()
+            assert again.labels[:, 0].tolist() == [n for n, _ in want]
         past += [(n, step) for n in new]
         number += count
 
@@ -74,19 +75,22 @@ def test_it_keeps_copies_without_graph_and_only_items_with_a_view() -> None:
         given_items.vectors.zero_()
     taken, _ = queue.take(1)
     assert taken.vectors[:, 0].tolist() == [1, 3] and not taken.vectors.requires_grad
-    taken.vectors.zero_()
-    assert queue.take(1)[0].vectors[:, 0].tolist() == [1, 3]
+    kept = taken.of_views(torch.tensor([0]))
+    for step in range(1, 9):  # what a loss has taken stays while the queue goes on
+        queue.put(step, items([10 * step] * 4))
+    assert kept.vectors[:, 0].tolist() == kept.labels[:, 0].tolist() == [1, 3]
 
 
 def test_items_of_a_view_with_their_labels_beside_a_batch() -> None:
-    both = joined([items([1, 2], view=0), items([3], view=2)])
-    some = both.of_views(torch.tensor([2, -1]))
-    assert some.vectors[:, 0].tolist() == [3]
+    parts = [items([1, 2], view=0), items([3], view=2), items([4, 5], view=2)]
+    some = [part.of_views(torch.tensor([2, -1])) for part in parts]
+    assert [part.vectors[:, 0].tolist() for part in some] == [[], [3], [4, 5]]
     batch = torch.arange(2)
-    keep_out = some.beside(KeepOut(item_ids=batch, groups=batch, queries=batch))
-    keep_out.check(2, 2, 1)
+    keep_out = beside(KeepOut(item_ids=batch, groups=batch, queries=batch), some)
+    keep_out.check(2, 2, 3)
     assert keep_out.extra_texts is None  # the batch has none to compare with
-    assert [int(x) for x in (keep_out.extra_item_ids, keep_out.extra_groups)] == [3, 3]  # pyright: ignore
+    for labels in (keep_out.extra_item_ids, keep_out.extra_groups, keep_out.extra_queries):
+        assert labels is not None and labels.tolist() == [3, 4, 5]
     again = item_labels(KeepOut(item_ids=batch, groups=batch + 5), torch.tensor([1, 1]))
     assert again.tolist() == [[0, 5, -1, -1, 1], [1, 6, -1, -1, 1]]
 

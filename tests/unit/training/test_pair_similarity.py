@@ -20,7 +20,7 @@ from moonshelf.encoder import build_encoder
 from moonshelf.encoder.base import Encoder
 from moonshelf.encoder.config import PictureConfig
 from moonshelf.errors import DataError
-from moonshelf.training import pair_similarity
+from moonshelf.training import decoded
 from moonshelf.training.pair_similarity import pair_similarities, run_fields
 from tests.log_shop import write_log_shop
 from tests.small_encoder import FAST
@@ -120,7 +120,7 @@ def test_a_picture_that_cannot_be_decoded_is_known_before(
         return cache
 
     assert pairs.catalog[item].images
-    monkeypatch.setattr(pair_similarity.PixelCache, "build", build)
+    monkeypatch.setattr(decoded.PixelCache, "build", build)
     found = pair_similarities(encoder, pairs)
     mine = (pairs.item == item) | ((pairs.query_kind == 0) & (pairs.query == item))
     assert np.isnan(found[mine]).all() and not np.isnan(found[~mine]).any()

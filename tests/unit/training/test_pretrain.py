@@ -4,11 +4,7 @@ resuming, and that something is learned from pictures."""
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +16,7 @@ from safetensors.torch import load_file
 from moonshelf.catalog.product import Product
 from moonshelf.catalog.store import Catalog
 from moonshelf.catalog.writer import CatalogWriter
-from moonshelf.config import load_config, to_toml, with_overrides
+from moonshelf.config import load_config, with_overrides
 from moonshelf.encoder import build_encoder, load_encoder
 from moonshelf.encoder.language import END, LanguageModel
 from moonshelf.errors import DataError, UsageError
@@ -33,10 +29,11 @@ from moonshelf.training.recipe import Recipe
 from moonshelf.training.run import train
 from moonshelf.training.stages.pretrain import PretrainStage
 from tests.asked_shop import write_asked_shop
+from tests.forked import end_of, fork
+from tests.invariants.resume_job import job
 from tests.invariants.test_resume import learned
 from tests.unit.encoder.conftest import wake
 
-ROOT = Path(__file__).resolve().parents[3]
 ENCODER = {
     "kind": "vlm",
     "dim": 32,
@@ -167,27 +164,12 @@ def test_a_run_tells_losses_tokens_and_what_it_decided(shop: Catalog, tmp_path: 
 
 @pytest.mark.slow
 def test_killed_and_resumed_equals_uninterrupted(shop: Catalog, tmp_path: Path) -> None:
-    file = tmp_path / "recipe.toml"
-    file.write_text(to_toml(recipe(steps=24, save_every=5, mini_batch=7)))
-
-    def start(out: Path, *more: str) -> subprocess.Popen[bytes]:
-        words = ["-m", "moonshelf", "train", str(file), "--catalog", str(shop.path)]
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        return subprocess.Popen(
-            [sys.executable, *words, "--out", str(out), *more], env=environment, cwd=tmp_path
-        )
-
+    told = recipe(steps=24, save_every=5, mini_batch=7)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert start(whole).wait(300) == 0
-    job = start(killed)
-    metrics = killed / "metrics.jsonl"
-    deadline = time.monotonic() + 300
-    while not metrics.exists() or metrics.read_text().count("\n") < 12:
-        assert time.monotonic() < deadline and job.poll() is None
-        time.sleep(0.005)
-    job.send_signal(signal.SIGKILL)
-    job.wait()
-    assert start(killed, "--resume").wait(300) == 0
+    assert end_of(fork(job, told, shop.path, whole, False)) == 0
+    assert end_of(fork(job, told, shop.path, killed, False, (12, 24))) == -signal.SIGKILL
+    assert json.loads((killed / "manifest.json").read_text())["status"] == "running"
+    assert end_of(fork(job, told, shop.path, killed, True)) == 0
     ours, theirs = (learned(out) for out in (killed, whole))
     assert ours == theirs and len(ours) == 24
     mine, other = (load_file(o / "encoder" / "model.safetensors") for o in (killed, whole))

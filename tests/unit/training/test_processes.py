@@ -16,6 +16,7 @@ import torch
 
 from moonshelf.catalog.store import Catalog
 from moonshelf.config import to_toml
+from moonshelf.encoder import load_encoder
 from moonshelf.errors import MoonshelfError, UsageError
 from moonshelf.training import processes
 from moonshelf.training.parallel import LostProcess
@@ -217,13 +218,23 @@ def test_an_error_of_the_leader_ends_the_others(shop: Catalog, tmp_path: Path):
 @slow
 def test_torchrun_is_joined(shop: Catalog, tmp_path: Path):
     launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone")
-    words = ("stages.align.steps=3", "stages.align.log_every=1")
-    with Command(shop, tmp_path, *words, launcher=(*launcher, "--nproc-per-node=2")) as command:
+    words = ("stages.align.steps=3", "stages.align.log_every=1", "stages.align.validate_every=3")
+    words += ("stages.align.validation_items=10", "stages.align.optimizer.matrices=adamw")
+    launcher = (*launcher, "--nproc-per-node=2")
+    with Command(shop, tmp_path, *words, "compute.shard=true", launcher=launcher) as command:
         out, err = command.process.communicate(timeout=120)
         assert command.process.returncode == 0, err
     assert out.count("encoder:") == 1 and err.count("stage align:") == 1
     manifest = json.loads((command.out / "manifest.json").read_text())
     assert manifest["status"] == "finished" and manifest["compute"]["processes"] == 2
+    # Out of shards comes the ordinary encoder, the one that a single process trains.
+    alone = train(recipe(*words, size=1), shop, tmp_path / "alone")
+    ours, theirs = (load_encoder(one).state_dict() for one in (command.out, alone))
+    assert ours.keys() == theirs.keys()
+    for name, value in theirs.items():
+        torch.testing.assert_close(ours[name], value, rtol=0, atol=2e-4, msg=name)
+    for mine, other in zip(lines(command.out), lines(alone), strict=True):
+        assert mine.keys() == other.keys()
 
 
 @slow

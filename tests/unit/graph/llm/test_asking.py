@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from moonshelf.chat.client import Client, RequestRefused
+from moonshelf.chat.ledger import Ledger
+from moonshelf.chat.settings import Prices
 from moonshelf.errors import StoreError, UsageError
 from moonshelf.graph.llm.asking import Asker, BadAnswer, Question
 from moonshelf.graph.llm.cache import Cache, question_key
-from moonshelf.graph.llm.client import Client, RequestRefused
-from moonshelf.graph.llm.costs import Ledger
 from moonshelf.graph.llm.dialect import DIALECTS
 from moonshelf.graph.llm.probe import probe
-from moonshelf.graph.llm.settings import LlmSettings, Prices
+from moonshelf.graph.llm.settings import LlmSettings
 from moonshelf.graph.schema.card import flat_object
 from tests.unit.graph.fake_llm import (
     BROKEN,

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moonshelf.graph.llm.prompts import fence, fenced, filled
+from moonshelf.chat.fence import fence, fenced
+from moonshelf.graph.llm.prompts import filled
 from moonshelf.graph.ontology import ClassDef, Ontology
 from moonshelf.graph.records import Document
 from tests.unit.graph.fake_llm import (

@@ -9,10 +9,10 @@ import time
 
 import pytest
 
+from moonshelf.chat.client import Client, RequestRefused, ServerError, retry_after
+from moonshelf.chat.ledger import Ledger
 from moonshelf.config import load_config
 from moonshelf.errors import UsageError
-from moonshelf.graph.llm.client import Client, RequestRefused, ServerError, retry_after
-from moonshelf.graph.llm.costs import Ledger
 from moonshelf.graph.llm.settings import LlmSettings
 from tests.unit.graph.fake_llm import (
     BROKEN,
@@ -182,7 +182,7 @@ def test_neither_silence_nor_a_drip_lasts_longer_than_the_limit(fault, server) -
     start = time.monotonic()
     with pytest.raises(ServerError, match="answered 500" if fault is LEAK else "in time") as caught:
         wired.ask()
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 10
     assert caught.value.answered == (fault is LEAK)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from moonshelf.graph.ontology import ClassDef, Ontology, PropertyDef
@@ -98,3 +100,33 @@ def held(store: GraphStore, graph: str) -> set[tuple[str, str, str]]:
 def values(store: GraphStore, document: str, name: str, end: str = "") -> set[str]:
     path = store.names.property(name, end)
     return {o for _, p, o in held(store, store.names.facts(document)) if p == path}
+
+
+def put_endlessly(folder: Path, first: int, begun: Path) -> None:
+    """Puts batch after batch, ``begun`` after the first: six documents again and again, all with
+    the same stars and brand, and 20 sets that come and go (updates of many quads and of few);
+    in between six new ones, large enough for bulk files."""
+
+    def sets(document: str, n: int, count: int) -> list[Fact]:
+        return [fact(document, "sets", k, raw=f"{n} {k}") for k in range(count)]
+
+    with GraphStore.open(folder) as store:
+        for n in itertools.count(first):
+            store.put_many(
+                [
+                    Entry(
+                        d,
+                        (
+                            fact(d, "stars", n % 5 + 1),
+                            fact(d, "brand", f"b{n}"),
+                            *sets(d, n, 20 * (n % 2)),
+                        ),
+                    )
+                    for d in map(str, range(6))
+                ],
+                ONTOLOGY,
+            )
+            if n % 3 == 0:
+                new = [f"new {n} {k}" for k in range(6)]
+                store.put_many([Entry(d, tuple(sets(d, n, 40))) for d in new], ONTOLOGY)
+            begun.touch()

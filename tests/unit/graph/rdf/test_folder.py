@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
+import signal
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
 from moonshelf.errors import StoreError, UsageError
 from moonshelf.graph.rdf.folder import refuse
 from moonshelf.graph.rdf.store import GraphStore
-from tests.unit.graph.rdf.cases import ONTOLOGY, held, split, values
-
-ROOT = Path(__file__).resolve().parents[4]
+from tests.forked import end_of, fork
+from tests.unit.graph.rdf.cases import ONTOLOGY, held, put_endlessly, split, values
 
 
 def test_one_writer_or_many_readers(tmp_path) -> None:
@@ -103,47 +99,19 @@ def test_leftovers_of_a_killed_process_are_swept(tmp_path) -> None:
     assert not left.exists() and not (tmp_path / "s" / "snapshot-1-1").exists()
 
 
-# Puts batch after batch: six documents again and again, all with the same stars and the same brand,
-# and 20 sets that come and go (updates of many quads and of few); in between six new ones, large
-# enough for bulk files.
-CHILD = """
-import sys
-from moonshelf.graph.rdf.product_graph import Entry
-from moonshelf.graph.rdf.store import GraphStore
-from tests.unit.graph.rdf.cases import ONTOLOGY, fact
-def sets(d, n, count):
-    return [fact(d, "sets", k, raw=f"{n} {k}") for k in range(count)]
-with GraphStore.open(sys.argv[1]) as store:
-    print("go", flush=True)
-    for n in range(int(sys.argv[2]), 100_000):
-        store.put_many([
-            Entry(d, (fact(d, "stars", n % 5 + 1), fact(d, "brand", f"b{n}"),
-                      *sets(d, n, 20 * (n % 2))))
-            for d in map(str, range(6))
-        ], ONTOLOGY)
-        if n % 3 == 0:
-            new = [f"new {n} {k}" for k in range(6)]
-            store.put_many([Entry(d, tuple(sets(d, n, 40))) for d in new], ONTOLOGY)
-"""
-
-
 def test_killed_at_any_moment_a_batch_is_there_or_not(tmp_path) -> None:
     chance = random.Random(4)
     folder = tmp_path / "s"
     states = set()
     for turn in range(8):
-        child = subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(folder), str(1_000 * turn)],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert child.stdout is not None and child.stdout.readline() == "go\n"
-        time.sleep(chance.uniform(0.0, 0.7))
+        begun = tmp_path / f"begun {turn}"
+        child = fork(put_endlessly, folder, 1_000 * turn, begun)
+        while not begun.exists():
+            assert child.is_alive()
+            time.sleep(0.005)
+        time.sleep(chance.uniform(0.0, 0.4))
         child.kill()
-        child.wait()
-        child.stdout.close()
+        assert end_of(child) == -signal.SIGKILL
         with GraphStore.open(folder) as store:
             states |= whole(store)
     assert len(states) > 3, "the kills must fall on different states"

@@ -140,7 +140,7 @@ def test_out_of_time(store) -> None:
     started = time.monotonic()
     with pytest.raises(UsageError, match=r"more than 0\.4 s"):
         store.query(ENDLESS, 0.4)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     assert store.query("ASK {}").truth
 
 

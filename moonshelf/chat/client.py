@@ -15,15 +15,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from moonshelf.chat.ledger import Ledger
+from moonshelf.chat.replies import BadReply, Completion, completion, error_message, shown
+from moonshelf.chat.settings import OPENAI, ServerSettings
 from moonshelf.errors import MoonshelfError, UsageError
-from moonshelf.graph.llm.costs import Ledger
-from moonshelf.graph.llm.replies import BadReply, Completion, completion, error_message, shown
-from moonshelf.graph.llm.settings import OPENAI, LlmSettings
 
 if TYPE_CHECKING:
     import openai
 
-Messages = Sequence[Mapping[str, str]]
+Messages = Sequence[Mapping[str, Any]]
 _MOST_ERROR_BYTES = 64_000
 _FIRST_WAIT_S = 0.5
 # 4xx that another try may mend: time-out, conflict, too early, too many requests.
@@ -57,7 +57,7 @@ class Client:
 
     def __init__(
         self,
-        settings: LlmSettings,
+        settings: ServerSettings,
         ledger: Ledger,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -169,7 +169,7 @@ def _key(variable: str | None) -> str:
 
 
 def request_body(
-    settings: LlmSettings, messages: Messages, response_format: Mapping[str, Any] | None
+    settings: ServerSettings, messages: Messages, response_format: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """Arguments of ``chat.completions.create``; what is not set is not sent."""
     body: dict[str, Any] = {"model": settings.model, "messages": list(messages)}
@@ -237,7 +237,7 @@ def _read(chunks: Iterable[bytes], most: int, deadline: float) -> bytes:
     return bytes(found)
 
 
-def _sdk(settings: LlmSettings, key: str) -> openai.OpenAI:
+def _sdk(settings: ServerSettings, key: str) -> openai.OpenAI:
     try:
         import openai
     except ImportError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from decimal import Decimal
 
-from moonshelf.graph.llm.settings import Prices
+from moonshelf.chat.settings import Prices
 
 _MILLION = Decimal(1_000_000)
 
