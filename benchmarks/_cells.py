@@ -103,12 +103,10 @@ class Cells:
     # ---- one cell ------------------------------------------------------------------------------
     def cell(self, cell: Cell, first_seed: int) -> dict[str, Any]:
         """The finished cell, from its file where that is still valid."""
-        catalog, origin = self.sets.catalog(cell.data), self._origin(cell)
-        file = self.file(cell)
+        catalog, origin, file = self.sets.catalog(cell.data), self._origin(cell), self.file(cell)
+        if (known := self.known(cell)) is not None:
+            return known
         if file.is_file():
-            found = json.loads(file.read_text(encoding="utf-8"))
-            if {key: found.get(key) for key in origin} == origin:
-                return found
             print(f"{cell.data} {cell.label}: recipe or catalogue has changed, made anew")
         run = self._run_folder(cell)
         start = time.monotonic()
@@ -132,11 +130,32 @@ class Cells:
         write_json_atomically(file, finished)
         return finished
 
+    def known(self, cell: Cell) -> dict[str, Any] | None:
+        """The finished cell where its file is there and still valid; trains nothing."""
+        if not self.file(cell).is_file():
+            return None
+        found, origin = json.loads(self.file(cell).read_text("utf-8")), self._origin(cell)
+        return found if {key: found.get(key) for key in origin} == origin else None
+
+    def seeds(self, cell: Cell) -> set[int]:
+        """Seeds of which the results hold a cell with this one's arm and budget."""
+        start = cell.label.removesuffix(str(cell.seed))
+        names = {file.stem for file in self.file(cell).parent.glob("*.json")}
+        ends = {name.removeprefix(start) for name in names if name.startswith(start)}
+        return {int(end) for end in ends if end.isdecimal()}
+
     def _origin(self, cell: Cell) -> dict[str, str]:
         """What a finished cell must have been made from to be valid still."""
-        words = (*cell.overrides, *(f"clean {step}" for step in cell.clean))
+        words = (*cell.overrides, *unvalidated(cell), *(f"clean {step}" for step in cell.clean))
+        if cell.clean:
+            words = (*words, self._previous_model(cell))
         made_by = digest_of(cell.arm, words)
         return {"arm": cell.arm, "made_by": made_by, "catalog": self.sets.fingerprint(cell.data)}
+
+    def _previous_model(self, cell: Cell) -> str:
+        """What the previous model of step dedup was made from: another keeps other pairs."""
+        assert cell.scorer is not None  # ablation.py gives every cleaned cell one
+        return f"scored by {cell.scorer.label}, {self._origin(cell.scorer)['made_by']}"
 
     def _run_folder(self, cell: Cell) -> Path:
         origin = self._origin(cell)
@@ -156,7 +175,8 @@ class Cells:
             return
         if not (run / "encoder" / "encoder.json").is_file():
             budget = f"stages.align.{cell.budget.key}={cell.budget.amount}"
-            words = [*cell.overrides, *self._pairs(cell, first_seed), budget, f"seed={cell.seed}"]
+            words = [*cell.overrides, *unvalidated(cell), *self._pairs(cell, first_seed)]
+            words += [budget, f"seed={cell.seed}"]
             words += [f"compute.threads={self.threads}"] if self.threads else []
             resume = ["--resume"] if run.exists() else []
             self._moonshelf("train", cell.arm, "--catalog", catalog, "--out", run, *resume, *words)
@@ -212,6 +232,18 @@ def _sibling(cell: Cell, seed: int) -> Cell:
     return replace(cell, seed=seed)
 
 
+def unvalidated(cell: Cell) -> tuple[str, ...]:
+    """Words that turn off the validation of a recipe's stages. Their budget would pay for it, and
+    the peer has none."""
+    if cell.arm in (PEER, CONTROLS):
+        return ()
+    from moonshelf.training.recipe import load_recipe
+
+    stages = load_recipe(cell.arm, cell.overrides).stages
+    validating = (name for name, stage in stages.items() if stage.validate_every)
+    return tuple(f"stages.{name}.validate_every=0" for name in validating)
+
+
 def digest_of(arm: str, overrides: Sequence[str] = ()) -> str:
     """8 hex digits of what an arm does: its recipe and what is changed in it, or the program of
     the peer or the controls."""
@@ -249,20 +281,34 @@ def _named(evaluation: Mapping[str, Any], cell: Cell) -> list[dict[str, Any]]:
 
 
 # ---- what the commands share -------------------------------------------------------------------
+def _source(args: argparse.Namespace) -> Path:
+    return args.data or Path(os.environ.get("MOONSHELF_DATA", ROOT.parent / "shared" / "data"))
+
+
+def opened(args: argparse.Namespace) -> Cells:
+    """The cells that a command's options name."""
+    return Cells(
+        _source(args),
+        args.work,
+        args.results,
+        split=args.split,
+        threads=args.threads,
+        drawn=args.drawn,
+    )
+
+
 def run_cells(
     cells: Sequence[Cell], args: argparse.Namespace
 ) -> tuple[dict[str, list[dict[str, Any]]], int]:
     """Every cell, by data set, and the exit code: a failed cell is told, the others go on (1);
     Ctrl-C ends with what there is (130)."""
-    source = args.data or Path(os.environ.get("MOONSHELF_DATA", ROOT.parent / "shared" / "data"))
+    source = _source(args)
     for data in {*args.sets} - {DRAWN}:
         if not (source / data).is_dir() and not (args.work / "catalogs" / data).is_dir():
             raise UsageError(
                 "no such data set", where=str(source / data), cure="pass --data DIR with its folder"
             )
-    kept = Cells(
-        source, args.work, args.results, split=args.split, threads=args.threads, drawn=args.drawn
-    )
+    kept = opened(args)
     done: dict[str, list[dict[str, Any]]] = {data: [] for data in args.sets}
     failed, interrupted = [], False
     for number, cell in enumerate(cells, start=1):

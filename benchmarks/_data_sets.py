@@ -13,7 +13,13 @@ from typing import Any
 
 DRAWN = "shop"
 LOGGED = ("grocery", "hm", DRAWN)  # sets with queries or purchases: their pair sets hold pairs
-STEPS = ("dedup", "merge", "rebalance", "entities")
+STEPS: dict[str, tuple[str, ...]] = {  # cleaning steps and their options
+    "dedup": (),
+    "dedup without floor": ("--floor", "0"),
+    "merge": (),
+    "rebalance": (),
+    "entities": (),
+}
 
 
 class DataSets:
@@ -60,11 +66,13 @@ class DataSets:
         """Purchases after ``steps`` of ``STEPS``; ``encoder`` is the previous model of dedup."""
         folder = self._built(data, "purchases", "--levels", "purchase")
         for step in steps:
-            done = folder.with_name(f"{folder.name}+{step}")
-            more: list[Any] = []
-            if step == "dedup":
-                done, more = done.with_name(f"{done.name}-{encoder.name}"), ["--encoder", encoder]
-            self._make(done, "pairs", step, folder, "--catalog", self.catalog(data), *more)
+            verb, *_ = step.split()
+            done = folder.with_name(f"{folder.name}+{step.replace(' ', '_')}")
+            more: list[Any] = [*STEPS[step]]
+            if verb == "dedup":
+                done = done.with_name(f"{done.name}-{encoder.name}")
+                more += ["--encoder", encoder]
+            self._make(done, "pairs", verb, folder, "--catalog", self.catalog(data), *more)
             folder = done
         return folder
 

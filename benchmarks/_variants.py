@@ -9,10 +9,12 @@ A piece of ablation.py and post_training.py.
     "no flips" = ["key=value", ...]
     "refine" = { use = ["types"], set = ["key=value"], shares = { refine = 0.33 } }
     "cleaned" = { shares = { refine = 0.33 }, clean = ["dedup", "merge"], sets = ["shop"] }
+    "no queue" = { shares = { refine = 0.33 }, set = ["stages.refine.queue=0"], base = "refine" }
 
 ``shares`` are those of the budget that other stages of the recipe get; ``align`` has the rest, and
 a stage that is not named is not there. ``clean`` are cleaning steps of the purchases that stage
-``refine`` draws from; the previous model of step dedup is the plain arm of the first seed.
+``refine`` draws from; the previous model of step dedup is the plain arm of the first seed. ``base``
+names the arm that a variant is one change away from, where that is not the plain one.
 """
 
 from __future__ import annotations
@@ -37,19 +39,20 @@ MAIN = "align"
 class Variant:
     """What an arm changes in the recipe: ``words`` of its own, and those that it ``used`` by a
     name, of which a stage that the arm does not have takes none. ``sets`` are the data sets it is
-    about, all where none is named."""
+    about, all where none is named; ``base`` the arm that it is compared with beside plain."""
 
     words: tuple[str, ...] = ()
     used: tuple[str, ...] = ()
     shares: Mapping[str, float] = field(default_factory=dict)
     clean: tuple[str, ...] = ()
     sets: tuple[str, ...] = ()
+    base: str = ""
 
     @classmethod
     def of(cls, held: Any, named: Mapping[str, Sequence[str]], where: str) -> Variant:
         """From the value of a file."""
         table: Any = {"set": held} if isinstance(held, list) else held
-        known = {"use", "set", "shares", "clean", "sets"}
+        known = {"use", "set", "shares", "clean", "sets", "base"}
         if not isinstance(table, dict) or (more := {*table} - known):
             told = f"unknown {', '.join(sorted(more))}" if isinstance(table, dict) else "no table"
             raise UsageError(told, where=where, cure=f"use {', '.join(sorted(known))}")
@@ -65,6 +68,7 @@ class Variant:
             table.get("shares", {}),
             tuple(table.get("clean", ())),
             tuple(table.get("sets", ())),
+            table.get("base", ""),
         )
 
     def overrides(self, recipe: str, budget: Budget) -> tuple[tuple[str, ...], Budget]:
@@ -133,7 +137,27 @@ class Ablation:
             recipe = _beside(path, recipe)
         named = held.get("words", {})
         found = {k: Variant.of(v, named, f"{path.name}, {k}") for k, v in variants.items()}
+        above: set[str] = set()
+        for name, variant in found.items():
+            if variant.base and variant.base not in above:
+                raise UsageError(
+                    f"base {variant.base!r} is no variant above this one",
+                    where=f"{path.name}, {name}",
+                    cure="name one that stands above it, or none: plain",
+                )
+            above.add(name)
         return cls(path.stem, recipe, {PLAIN: Variant(), **found})
+
+    def bases(self, data: str) -> dict[str, str]:
+        """Variant -> its base on a data set: where the base is not made there, the base's own."""
+        found: dict[str, str] = {}
+        for name, variant in self.variants.items():
+            base = variant.base
+            while base and (sets := self.variants[base].sets) and data not in sets:
+                base = self.variants[base].base
+            if base:
+                found[name] = base
+        return found
 
     def cells(self, data: Sequence[str], seeds: Sequence[int], budget: Budget) -> list[Cell]:
         """Seed by seed, so that an interrupted comparison has whole seeds. An arm that draws from a

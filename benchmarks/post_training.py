@@ -20,6 +20,7 @@ too. Resumable as the ladder is. Test split by default, for reports; ``--split v
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,8 @@ def compare(args: argparse.Namespace) -> int:
     """Every cell of every budget, then the tables and the plot."""
     if not 0 < args.share < 1:
         raise UsageError("a share is above 0 and below 1", where="--share", cure="mend it")
+    if importlib.util.find_spec("matplotlib") is None:  # told now, not after hours of training
+        raise UsageError("the plot needs matplotlib", cure="pip install 'moonshelf[bench]'")
     codes, told = [0], {}
     for budget in sorted(args.budgets):
         done, code = run_cells(cells(args.sets, args.seeds, budget, args.share), args)

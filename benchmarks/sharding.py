@@ -2,7 +2,7 @@
 
     python -m benchmarks.sharding [--width 512] [--layers 8] [--processes 2] [--steps 3]
 
-A multimodal LLM of about 36 million random weights, built from a config, takes steps of ``align``
+A multimodal LLM of about 32 million random weights, built from a config, takes steps of ``align``
 on a drawn shop, in float32, one thread a process, over gloo. Of the process that needs most:
 
 * ``held``: bytes of trained weights, their gradients and optimizer state after a step;

@@ -12,8 +12,8 @@ docs/methods.md 3.6 says how the usual strength was chosen.
 
 from __future__ import annotations
 
-import functools
 import hashlib
+import threading
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -38,9 +38,10 @@ LEAST_FIGURE = 0.06  # of the picture: less is no product but a mask that failed
 SMALLEST, LARGEST = 128, 448  # longer side of a photo in pixels
 OVERSAMPLE = 2
 KEPT = 4096  # photos kept in memory, some 5 kB each: every embedder of a table asks with the same
+_PHOTOS: dict[tuple[bytes, str, int, float], bytes] = {}  # the one asked for last stands last
+_LOCK = threading.Lock()
 
 
-@functools.lru_cache(maxsize=KEPT)
 def augmented_photo(picture: bytes, key: str, seed: int = 0, strength: float = STRENGTH) -> bytes:
     """JPEG bytes of a photo of the product that ``picture`` shows, 3 wide to 4 high.
 
@@ -52,6 +53,21 @@ def augmented_photo(picture: bytes, key: str, seed: int = 0, strength: float = S
     Raises:
         ImageError: the picture cannot be decoded.
     """
+    # Known by its digest: a shop's pictures are a hundred times as large as their photos.
+    asked = (hashlib.blake2b(picture, digest_size=16).digest(), key, seed, strength)
+    with _LOCK:
+        photo = _PHOTOS.pop(asked, None)
+    if photo is None:
+        photo = _made(picture, key, seed, strength)
+    with _LOCK:
+        _PHOTOS[asked] = photo
+        while len(_PHOTOS) > KEPT:
+            del _PHOTOS[next(iter(_PHOTOS))]
+    return photo
+
+
+def _made(picture: bytes, key: str, seed: int, strength: float) -> bytes:
+    """The photo, drawn."""
     digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     rng = np.random.default_rng([seed, int.from_bytes(digest, "big")])
     shown = open_picture(picture)

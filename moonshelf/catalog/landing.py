@@ -102,6 +102,9 @@ class Landing:
             if old.exists():
                 old.rename(self.path)
             raise
+        for name in KEPT_FOLDERS:
+            if (old / name).is_dir():
+                (old / name).rename(self.path / name)
         fsync_folder(self.path.parent)
         shutil.rmtree(old, ignore_errors=True)
 
@@ -188,6 +191,8 @@ def _drop_old_tables(path: Path, newest: str) -> None:
                     (folder / name).unlink(missing_ok=True)
 
 
+KEPT_FOLDERS = ("crops",)
+"""What a replaced catalogue leaves to the new one: boxes by picture hash, which cost something."""
 CURRENT_FILES = ("ids.npy", "splits.npy", "query_splits.npy")
 
 

@@ -15,11 +15,12 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
 from moonshelf.catalog.crops.cropper import use_crops
+from moonshelf.catalog.crops.looking import known_crops
 from moonshelf.catalog.product import Content, Product, View, product_content
 from moonshelf.catalog.reference_attributes import AttributeFile
 from moonshelf.center.assemble import finish
@@ -39,6 +40,9 @@ from moonshelf.center.shards import (
 from moonshelf.center.store import FORMAT, Store
 from moonshelf.errors import DataError, StoreError, UsageError
 from moonshelf.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from moonshelf.catalog.store import Catalog
 
 FLUSH_SECONDS = 60.0  # a slow encoder loses at most about this much work to a kill
 DEFAULT_BATCH = 256
@@ -163,7 +167,8 @@ def embed_catalog(
         StoreError: the store belongs to another encoder version, view, text or catalogue, is not
             a store, is being written by another process, or a shard is damaged.
         UsageError: a bad argument, or no encoder version.
-        DataError: ``attributes`` is no such file, or of another catalogue.
+        DataError: ``attributes`` is no such file, or of another catalogue; a detector has not
+            looked at all main pictures (CatalogError: at none).
     """
     if shard_rows < 1 or (batch_size is not None and batch_size < 1):
         raise UsageError("shard_rows and batch_size must be at least 1", cure="choose larger ones")
@@ -178,7 +183,7 @@ def embed_catalog(
         shard_rows=shard_rows,
         attributes=_joined(catalog, attributes),
     )
-    use_crops(encoder, catalog)
+    _ready_crops(encoder, catalog, job.view)
     choose_engine(index, 0)  # a wrong or missing engine is known before hours of embedding
     began = time.time()
     refuse_foreign_folder(job.store)
@@ -217,6 +222,15 @@ def find_version(encoder: VectorEncoder, version: str | None, run: Path | str | 
             cure="pass run= (the folder it was loaded from) or version=",
         )
     return version
+
+
+def _ready_crops(encoder: VectorEncoder, catalog: CatalogRows, view: View) -> None:
+    """Tells the encoder of crops. Where it cannot look for itself they must all be there: a row
+    that failed for want of one would count as done."""
+    cropper = getattr(encoder, "cropper", None)
+    if cropper is not None and view.has_image and not cropper.looks:
+        known_crops(cast("Catalog", catalog), cropper.name)
+    use_crops(encoder, catalog)
 
 
 def _joined(catalog: CatalogRows, attributes: Path | str | None) -> Joined | None:

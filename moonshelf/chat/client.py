@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from moonshelf.chat.ledger import Ledger
-from moonshelf.chat.replies import BadReply, Completion, completion, error_message, shown
+from moonshelf.chat.replies import BadReply, Completion, NoText, completion, error_message, shown
 from moonshelf.chat.settings import OPENAI, ServerSettings
 from moonshelf.errors import MoonshelfError, UsageError
 
@@ -38,6 +38,10 @@ class ServerError(MoonshelfError):
     def __init__(self, what: str, *, where: str, cure: str, answered: bool) -> None:
         super().__init__(what, where=where, cure=cure)
         self.answered = answered
+
+
+class NoAnswer(ServerError):
+    """The model was well, and said nothing in all attempts or that it will not answer."""
 
 
 class RequestRefused(MoonshelfError):
@@ -75,24 +79,25 @@ class Client:
 
         Raises:
             RequestRefused: the server takes no such request.
-            ServerError: no usable reply in all attempts.
+            ServerError: no usable reply in all attempts; NoAnswer where the last one had no text.
             UsageError: wrong key, model or address; no document is to blame.
         """
-        problem, answered = "", False
+        problem, answered, kind = "", False, ServerError
         for attempt in range(self._settings.attempts):
             if attempt:
                 self._ledger.count(retries=1)
             try:
                 return self._send(messages, response_format)
             except _Status as status:
-                problem, answered = self._problem(status), True
+                problem, answered, kind = self._problem(status), True, ServerError
                 wait = self._wait(status.headers, attempt)
             except (BadReply, _Silent) as error:
                 problem, answered = shown(str(error), self._key), isinstance(error, BadReply)
+                kind = NoAnswer if isinstance(error, NoText) else ServerError
                 wait = self._wait({}, attempt)
             if attempt + 1 < self._settings.attempts:
                 self._sleep(wait)
-        raise ServerError(
+        raise kind(
             problem,
             where=self._settings.base_url,
             cure=f"look at the server; {self._settings.attempts} attempts were made",

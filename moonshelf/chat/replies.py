@@ -15,6 +15,10 @@ class BadReply(Exception):
     """The bytes are no chat completion; another try may help."""
 
 
+class NoText(BadReply):
+    """A whole completion in which the model says nothing, or that it will not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Completion:
     """The text of a reply, and what it cost where the server says so.
@@ -32,7 +36,7 @@ def completion(data: bytes, content_type: str, secret: str = "") -> Completion:
     """Reads one reply of ``/chat/completions``. ``secret``: what no message may hold.
 
     Raises:
-        BadReply: another content type, no JSON, no choice, no text, a refusal of the model.
+        BadReply: another content type, no JSON, no choice. NoText: no text, a refusal of the model.
     """
     if not _is_json(content_type):
         kind = shown(content_type, secret) or "no content type"
@@ -51,7 +55,7 @@ def completion(data: bytes, content_type: str, secret: str = "") -> Completion:
         said = message.get("refusal")
         refused = isinstance(said, str)
         reason = f"the model refused: {shown(said, secret)}" if refused else "it is empty"
-        raise BadReply(f"the reply holds no text: {reason}")
+        raise NoText(f"the reply holds no text: {reason}")
     usage = body.get("usage")
     usage = usage if isinstance(usage, Mapping) else {}
     return Completion(

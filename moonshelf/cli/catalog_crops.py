@@ -53,7 +53,7 @@ def add_crops(verbs: Any) -> None:
     parser.add_argument(
         "--replace",
         action="store_true",
-        help="look at all pictures again where another version or model looked at them",
+        help="look at all pictures again; what is kept stays until that is done",
     )
     parser.add_argument(
         "--html", metavar="FILE", type=Path, help="also write a page with boxes to look at"

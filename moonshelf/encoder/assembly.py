@@ -25,7 +25,7 @@ from moonshelf.encoder.weights import (
     refuse_long_lists,
     refuse_other_shapes,
 )
-from moonshelf.errors import CheckpointError, MoonshelfError
+from moonshelf.errors import CheckpointError, MoonshelfError, UsageError
 
 
 def build_encoder(
@@ -136,6 +136,12 @@ def _described_encoder(
         return VisionLanguageEncoder(
             config, backbone, tokenizer, described["picture_mean"], described["picture_std"]
         )
+    except UsageError as error:
+        raise CheckpointError(
+            f"encoder.json describes no model that can be built: {error.what}",
+            where=str(folder),
+            cure="copy the folder again",
+        ) from error
     except MoonshelfError:
         raise
     except Exception as error:  # the library raises anything on sizes and names that fit nothing

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,8 @@ from moonshelf.encoder.sequence import ATTRIBUTE, CATEGORY, PAD
 SUBJECTS = (CATEGORY, ATTRIBUTE)
 """Kinds of tokens with an expert of their own, in the order of those experts: the last ones."""
 _ROUTER_STD = 0.02
+# Of the pass that is under way. Threads may share an encoder, so it is no part of the modules.
+_KINDS: ContextVar[Tensor | None] = ContextVar("kinds", default=None)
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,6 @@ class GuidedExperts(nn.Module):
         dense: that ``mlp``, of a Qwen-VL class; every expert starts as a copy of it.
 
     Attributes:
-        kinds: int64 [R, C], kind of each token of the coming pass (:func:`told`); None where all
-            are words without a subject.
         seen: of the last pass in training, until it is taken.
     """
 
@@ -86,7 +87,6 @@ class GuidedExperts(nn.Module):
         if self.guided and not config.hard:
             self.mix = nn.Parameter(torch.zeros(len(SUBJECTS)))
         self.to(next(dense.parameters()))
-        self.kinds: Tensor | None = None
         self.seen: Seen | None = None
 
     @property
@@ -97,9 +97,10 @@ class GuidedExperts(nn.Module):
     def forward(self, hidden_states: Tensor) -> Tensor:
         """``[R, C, D]`` to the same; padding becomes 0."""
         flat = hidden_states.reshape(-1, hidden_states.shape[-1])
-        if self.kinds is None:
+        told_kinds = _KINDS.get()
+        if told_kinds is None:  # words without a subject, all of them
             return self._mixed(flat, None).reshape(hidden_states.shape)
-        kinds = self.kinds.flatten()
+        kinds = told_kinds.flatten()
         real = (kinds != PAD).nonzero()[:, 0]
         mixed = self._mixed(flat.index_select(0, real), kinds[real])
         whole = mixed.new_zeros(flat.shape).index_copy(0, real, mixed)
@@ -191,14 +192,14 @@ def upcycle(language: Any, config: ExpertsConfig) -> dict[int, GuidedExperts]:
 
 @contextlib.contextmanager
 def told(layers: Sequence[GuidedExperts], kinds: Tensor | None) -> Iterator[None]:
-    """Inside, every layer knows the kinds int64 [R, C] of the tokens that pass."""
+    """Inside, ``layers`` know the kinds int64 [R, C] of the tokens that pass in this thread."""
     for layer in layers:
-        layer.kinds, layer.seen = kinds, None
+        layer.seen = None
+    before = _KINDS.set(kinds)
     try:
         yield
     finally:
-        for layer in layers:
-            layer.kinds = None
+        _KINDS.reset(before)
 
 
 def dense_widths(tiny: TinyConfig, config: ExpertsConfig) -> dict[str, int]:

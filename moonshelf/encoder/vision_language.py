@@ -13,6 +13,7 @@ linear head.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -296,5 +297,5 @@ def _shared_positions(grid: Tensor, merge: int) -> dict[str, Tensor]:
 def _token_rows(sizes: Sequence[tuple[int, int]], places: Sequence[int]) -> Tensor:
     """Which merged visual tokens each shown picture has, where pictures are shown repeatedly."""
     counts = [h * w for h, w in sizes]
-    starts = [sum(counts[:k]) for k in range(len(counts))]
+    starts = [0, *accumulate(counts)]
     return torch.cat([torch.arange(starts[p], starts[p] + counts[p]) for p in places])

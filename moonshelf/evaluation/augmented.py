@@ -27,7 +27,8 @@ import hashlib
 import numpy as np
 
 from moonshelf.catalog.augmented_photos import augmented_photo
-from moonshelf.catalog.product import Content, View
+from moonshelf.catalog.crops.cropper import crop_notes, made_photo
+from moonshelf.catalog.product import View
 from moonshelf.evaluation.metrics import mid_ranks
 from moonshelf.evaluation.protocol import VectorCache
 from moonshelf.evaluation.results import Sampling, TaskResult
@@ -53,10 +54,13 @@ def run_augmented(
     """
     question = ask_with_photos(task, shelf, split, sampling.seed)
     rows = question.query_rows
+    encoder = getattr(vectors.embedder, "encoder", None)
     asked = vectors.contents(
         View.IMAGE,
         [("augmented", sampling.seed, task.strength, shelf.ids[row]) for row in rows],
-        lambda k: photo_content(shelf, int(rows[k]), sampling.seed, task.strength),
+        lambda k: made_photo(
+            product_photo(shelf, int(rows[k]), sampling.seed, task.strength), encoder
+        ),
     )
     items = vectors.rows(task.item, question.item_rows)
     ranks = mid_ranks(asked, items, question.positives, question.removed)
@@ -66,17 +70,17 @@ def run_augmented(
         ranks,
         len(question.item_rows),
         question.protocol,
-        question.notes,
+        (*question.notes, *crop_notes(encoder)),
         sampling,
         shelf.clusters(rows),
     )
     return [dataclasses.replace(result, photos="augmented")]
 
 
-def photo_content(shelf: Shelf, row: int, seed: int, strength: float) -> Content:
+def product_photo(shelf: Shelf, row: int, seed: int, strength: float) -> bytes:
     """The augmented photo of a product's first picture."""
     product = shelf.catalog[row]
-    return Content(images=(augmented_photo(product.images[0], product.id, seed, strength),))
+    return augmented_photo(product.images[0], product.id, seed, strength)
 
 
 def ask_with_photos(task: PhotoSearchTask, shelf: Shelf, split: str, seed: int) -> Question:

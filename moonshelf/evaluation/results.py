@@ -52,6 +52,7 @@ class TaskResult:
     protocol: str
     notes: tuple[str, ...] = ()
     photos: str = ""  # photo search: "user" or "augmented"
+    own: str = ""  # photo search: "stays", or "removed" where the pool lacks the product asked with
     facts: dict[str, float] = field(default_factory=dict)
     per_query: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
     clusters: np.ndarray | None = field(default=None, repr=False)
@@ -114,9 +115,13 @@ class Results:
     @property
     def image_search(self) -> TaskResult | None:
         """The task behind *image-based search recall*, the intermediate metric of methods.md 3.6:
-        the suite's first photo search i->mm, by users' photos where it has one and else by
-        augmented photos; None where it has neither."""
-        found = [t for t in self.tasks if t.kind == "photo_search" and t.direction == "i->mm"]
+        the suite's first photo search i->mm with the product in the pool, by users' photos where it
+        has one and else by augmented photos; None where it has neither."""
+        found = [
+            task
+            for task in self.tasks
+            if (task.kind, task.direction, task.own) == ("photo_search", "i->mm", "stays")
+        ]
         return min(found, key=lambda task: task.photos != "user", default=None)
 
     def to_dict(self) -> dict[str, Any]:

@@ -118,6 +118,7 @@ def retrieval_result(
         pool=pool,
         protocol=protocol,
         notes=notes,
+        own=getattr(task, "own", ""),
         facts={"positives per query": float(ranks.positives.mean())},
         per_query=values,
         clusters=clusters,

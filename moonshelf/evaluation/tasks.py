@@ -42,7 +42,8 @@ def evaluate(
 
     Args:
         catalog: a :class:`moonshelf.catalog.store.Catalog`.
-        seed: added to the suite's seed: gallery samples and bootstrap draws.
+        seed: added to the suite's seed: gallery samples, bootstrap draws, and augmented photos and
+            who asks with them.
         split: ``"test"`` to report, ``"val"`` to choose anything by.
 
     Raises:

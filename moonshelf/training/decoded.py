@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moonshelf.catalog.crops.detector import EMBEDDED, embedded
-from moonshelf.catalog.crops.looking import look_at_pictures, main_pictures
-from moonshelf.catalog.crops.table import CropTable
+from moonshelf.catalog.crops.looking import known_crops, look_at_pictures
 from moonshelf.catalog.pixels import PixelCache
-from moonshelf.errors import DataError
 from moonshelf.progress import Progress
 from moonshelf.training.contents import ContentSource
 
 if TYPE_CHECKING:
+    from moonshelf.catalog.crops.table import CropTable
     from moonshelf.catalog.store import Catalog
     from moonshelf.encoder.base import Encoder
 
@@ -61,15 +60,8 @@ def ready_crops(encoder: Encoder, catalog: Catalog, progress: Progress) -> CropT
         return None
     name = cropper.name
     if name in EMBEDDED:
-        table = look_at_pictures(catalog, embedded(name), replace=True, progress=progress).table
+        table = look_at_pictures(catalog, embedded(name), renew=True, progress=progress).table
     else:
-        table = CropTable.open(catalog.path, name)
-        unseen = sum(table.get(picture.digest) is None for picture in main_pictures(catalog))
-        if unseen:
-            raise DataError(
-                f"the {name} detector has not looked at {unseen:,} pictures yet",
-                where=str(catalog.path),
-                cure=f"run moonshelf catalog crops {catalog.path} --detector {name}",
-            )
+        table = known_crops(catalog, name)
     cropper.use(catalog)
     return table

@@ -177,10 +177,11 @@ def pair_sets(recipe: Recipe) -> dict[str, str]:
 
 
 def _lasting(recipe: Recipe) -> dict[str, Any]:
-    """What must not change when a run goes on; how many processes and threads work on it may."""
+    """What must not change when a run goes on; how many processes and threads work on it, and
+    whether they share the weights out, may."""
     found = recipe.model_dump(mode="json")
     found["compute"] = {
-        k: v for k, v in found["compute"].items() if k not in ("processes", "threads")
+        k: v for k, v in found["compute"].items() if k not in ("processes", "threads", "shard")
     }
     return found
 

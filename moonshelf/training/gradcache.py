@@ -76,7 +76,7 @@ def cached_backward(
         if group.size > 1:
             cut_off = ([t.detach() for t in plain], [t.detach() for t in total])
             report, vectors, gradients = _loss_of_all(*cut_off, loss, group)
-            torch.autograd.backward([*plain, *total], gradients)
+            _push([*plain, *total], gradients)
             return report, vectors
         scalar, report = loss(*plain, *total)
         scalar.backward()
@@ -103,10 +103,16 @@ def cached_backward(
     for side, of_side in zip(sides, gradients, strict=False):
         for gradient in of_side.split([len(part) for part in side]):
             next(replay).restore()
-            torch.autograd.backward(made(), [gradient, *slopes])
+            _push(made(), [gradient, *slopes])
     # The next step draws on from where a run without the second pass would stand.
     after.restore()
     return report, vectors
+
+
+def _push(made: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
+    """Backward from what has a graph: sums of a frozen router have none."""
+    pairs = [(t, g) for t, g in zip(made, gradients, strict=True) if t.requires_grad]
+    torch.autograd.backward([t for t, _ in pairs], [g for _, g in pairs])
 
 
 def _total(added: Sequence[Sequence[Tensor]]) -> list[Tensor]:

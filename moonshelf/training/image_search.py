@@ -18,6 +18,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from moonshelf.catalog.augmented_photos import augmented_photo
+from moonshelf.catalog.crops.cropper import crop_notes, made_photo
 from moonshelf.catalog.pairs import group_codes
 from moonshelf.catalog.product import Content, View
 from moonshelf.encoder.base import Encoder
@@ -55,7 +56,8 @@ class ImageSearch:
         pool, self.photos = usable, "user"
         if not asked:
             pool = np.intersect1d(usable, source.catalog.split_rows("val"))
-            asked, self.photos = _augmented_photos(source, pool, rng, most, seed), "augmented"
+            asked = _augmented_photos(encoder, source, pool, rng, most, seed)
+            self.photos = "augmented"
         if not asked or len(pool) < LEAST:
             raise DataError(
                 f"the val split has {len(asked)} photos to ask with and {len(pool)} products to "
@@ -69,7 +71,8 @@ class ImageSearch:
         self._photos = [content for content, _ in asked]
         self.notes = [
             f"val/image-search asks with {len(asked)} {self.photos} photos for {len(self.rows)} "
-            "products"
+            "products",
+            *(crop_notes(encoder) if self.photos == "augmented" else ()),
         ]
         self._right = np.stack([np.isin(self.rows, rows) for _, rows in asked])
 
@@ -111,7 +114,12 @@ def _user_photos(
 
 
 def _augmented_photos(
-    source: ContentSource, pool: np.ndarray, rng: np.random.Generator, most: int, seed: int
+    encoder: Encoder,
+    source: ContentSource,
+    pool: np.ndarray,
+    rng: np.random.Generator,
+    most: int,
+    seed: int,
 ) -> Asked:
     """Augmented photos of products of the pool that have a picture; their group is right."""
     catalog, groups = source.catalog, group_codes(source.catalog)
@@ -121,5 +129,5 @@ def _augmented_photos(
         product = catalog[row]
         photo = augmented_photo(product.images[0], product.id, seed)
         of_group = pool[groups[pool] == groups[row]] if groups[row] >= 0 else np.array([row])
-        asked.append((Content(images=(photo,)), of_group))
+        asked.append((made_photo(photo, encoder), of_group))
     return asked

@@ -1,50 +1,40 @@
 """The stages of a run, one after the other, as every process of the run goes through them:
 
-build encoder and contents -> for each stage: probe precision, spread weights over the processes
-where the recipe says so, place parameters,
-restore the saved state if there is one, loop (log, validate, save) -> encoder, summary
+encoder and contents (beginning.py) -> for each stage: probe precision, spread weights over the
+processes where the recipe says so, place parameters, restore the saved state if there is one, loop
+(log, validate, save) -> encoder, summary
 """
 
 from __future__ import annotations
 
 import contextlib
-import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from zlib import crc32
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from moonshelf.catalog.product import Content, View
-from moonshelf.catalog.splits import TRAIN
 from moonshelf.catalog.store import Catalog
-from moonshelf.encoder import build_encoder
 from moonshelf.encoder.base import Encoder
-from moonshelf.encoder.language import END
-from moonshelf.errors import DataError, UsageError
+from moonshelf.errors import UsageError
 from moonshelf.files import write_json_atomically
 from moonshelf.progress import Progress
+from moonshelf.training.beginning import begin, probe_contents, seed_all
 from moonshelf.training.checkpoint import LoopState, Saved, model_digest, newest_state
 from moonshelf.training.contents import ContentSource
-from moonshelf.training.decoded import decoded_contents, ready_crops
 from moonshelf.training.folder import RunFolder, pair_sets
 from moonshelf.training.hooks import run_hooks, same_weights
 from moonshelf.training.loop import run_loop
 from moonshelf.training.optim import SplitOptimizer, build_optimizer, embedding_names
 from moonshelf.training.parallel import Group
-from moonshelf.training.precision import PROBE_ITEMS, Precision, choose_precision
-from moonshelf.training.pretrain_settings import PretrainConfig
+from moonshelf.training.precision import Precision, choose_precision
 from moonshelf.training.processes import device_of, threads_of
-from moonshelf.training.questions import Questions
 from moonshelf.training.recipe import Recipe
 from moonshelf.training.schedule import Schedule
-from moonshelf.training.settings import AlignConfig
 from moonshelf.training.sharding import Shards, whole_tensors
 from moonshelf.training.stages.registry import RecipeStage, build_stage
-from moonshelf.training.start import started_encoder
 from moonshelf.training.tracking import read_metrics, rewind_metrics, summary
 
 Note = Callable[[str], None]
@@ -86,8 +76,16 @@ class Trainer:
             self.folder.write_manifest(compute=compute)
         if self.recipe.compute.shard and self.group.size == 1:
             self.note("one process holds all weights: compute.shard needs several")
-        encoder, source = self._built()
-        probe = encoder.collate(self._probe(source))
+        encoder, source = begin(
+            self.recipe,
+            self.catalog,
+            self.folder,
+            device=self.device,
+            group=self.group,
+            progress=self.progress,
+            note=self.note,
+        )
+        probe = encoder.collate(probe_contents(source))
         digest = model_digest({"encoder": encoder}, probe)
         for index, name in enumerate(self.recipe.stages):
             if saved is None or index > saved.state.index:
@@ -114,65 +112,6 @@ class Trainer:
         if saved or dropped:
             self.note(f"resuming stage {stage} at step {step}; {dropped} lines are done again")
         return saved
-
-    def _built(self) -> tuple[Encoder, ContentSource]:
-        recipe, catalog = self.recipe, self.catalog
-        seed_all(recipe.seed)
-        fields = tuple(recipe.data.text)
-        rows = np.asarray(catalog.split_rows("train"), dtype=np.int64)
-        plain = ContentSource(catalog, None, fields)
-        texts = plain.texts(rows)
-        if any(stage.shows_attributes for stage in recipe.stages.values()):
-            texts += [" ".join(values) for values in plain.values(rows)]
-        logged = [s for s in recipe.stages.values() if isinstance(s, AlignConfig) and s.reads_log]
-        if logged:
-            texts += plain.texts(np.flatnonzero(catalog.query_splits() == TRAIN) + plain.products)
-        asking = [s for s in recipe.stages.values() if isinstance(s, PretrainConfig)]
-        for stage in asking:
-            texts += Questions(plain, stage).texts()
-        control = (END,) if asking else ()
-        encoder = started_encoder(recipe)
-        if encoder is None:
-            encoder = build_encoder(recipe.encoder, texts, seed=recipe.seed, control=control)
-        encoder = encoder.to(self.device)
-        with self.group.leader_first():
-            if recipe.caches_pictures:
-                photos = any(stage.asks_with_photos for stage in logged)
-                source = decoded_contents(
-                    encoder, catalog, fields, photos=photos, progress=self.progress
-                )
-            else:
-                ready_crops(encoder, catalog, self.progress)
-                source = plain
-        self._check_crops(encoder)
-        count = sum(p.numel() for p in encoder.parameters())
-        self.note(f"encoder of {count / 1e6:.2f} M parameters, {len(rows):,} train products")
-        return encoder, source
-
-    def _check_crops(self, encoder: Encoder) -> None:
-        """A run goes on with the boxes that it started with."""
-        if encoder.cropper is None or not self.group.leads:
-            return
-        before, now = self.folder.manifest.get("crops"), encoder.cropper.digest
-        if before not in (None, now):
-            raise UsageError(
-                "the crops are not those this run started with",
-                where=str(self.catalog.path / "crops"),
-                cure="put the old ones back, or pass another --out",
-            )
-        self.folder.write_manifest(crops=now)
-
-    def _probe(self, source: ContentSource) -> list[Content]:
-        """A few train products, for the parity of number formats and to recognize a rebuild."""
-        rows = np.asarray(self.catalog.split_rows("train"), dtype=np.int64)
-        rows = rows[source.usable(View.BOTH)[rows]][:PROBE_ITEMS]
-        if not len(rows):
-            raise DataError(
-                "no train product has a title or a picture",
-                where=str(self.catalog.path),
-                cure="import products into the train split",
-            )
-        return source(rows, View.BOTH)
 
     def _stage(
         self,
@@ -332,10 +271,3 @@ class Trainer:
         }
         before = self.folder.manifest["stages"]
         self.folder.write_manifest(stages={**before, stage.name: before.get(stage.name, decided)})
-
-
-def seed_all(seed: int) -> None:
-    """Seeds the global generators that dropout and libraries draw from."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)

@@ -194,3 +194,23 @@ def test_the_mini_batch_of_a_recipe_reaches_the_encoder_and_changes_nothing_else
     assert max(pieces) <= 5 and sum(pieces) == 12 * 2 * 2 * 2  # sides, passes, steps
     for name in ("loss", "gradient_norm", "accuracy", "temperature"):
         assert cached[name] == pytest.approx(plain[name], rel=1e-4), name
+
+
+@pytest.mark.parametrize("size", [20, 7])
+def test_sums_without_a_graph_take_nothing_away(size: int) -> None:
+    """Those of a frozen router, in a step as a whole and in mini-batches."""
+    tower = Tower()
+    _, plain, _ = run(tower, size)
+
+    def loss(query, item, total):
+        found, report = tower.loss(query, item)
+        return found + total.sum(), report
+
+    tower.zero_grad()
+    sides = [x.split(size) for x in data()]
+    counts = [len(side) for side in sides]
+    stream = ({"x": x} for _ in range(passes(counts)) for side in sides for x in side)
+    cached_backward(tower.embed, stream, counts, loss, sums=lambda: torch.ones(2))
+    for name, parameter in tower.named_parameters():
+        assert parameter.grad is not None
+        torch.testing.assert_close(parameter.grad, plain[name])

@@ -66,7 +66,7 @@ def test_two_processes_killed_go_on_as_two_or_as_one(shop: Path, whole: Path):
     run(shop, out, "compute.processes=2", resume=True)
     assert_same(out, two)
     # The steps are the same with any number of processes; sums in another order drift apart.
-    run(shop, alone, "compute.processes=1", resume=True)
+    run(shop, alone, "compute.processes=1", "compute.shard=true", resume=True)
     assert json.loads((alone / "manifest.json").read_text())["compute"]["processes"] == 1
     for ours in (learned(alone), learned(two)):
         for mine, theirs in zip(ours, learned(whole), strict=True):

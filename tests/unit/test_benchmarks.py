@@ -84,7 +84,7 @@ def test_every_cell_runs_once_and_the_table_has_mean_and_spread(tmp_path, calls,
         "catalog", "train", "evaluate", "train", "evaluate", "evaluate",
     ]  # fmt: skip
     assert "stages.align.core_seconds=60.0" in calls[1] and "seed=0" in calls[1]
-    assert "seed=1" in calls[3]
+    assert "seed=1" in calls[3] and "stages.align.validate_every=0" in calls[3]
     assert {p.name for p in (tmp_path / "results" / "myntra-test").iterdir()} == {
         "fast-60cs-0.json", "fast-60cs-1.json", "controls.json",
     }  # fmt: skip

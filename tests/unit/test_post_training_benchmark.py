@@ -65,6 +65,9 @@ def test_tables_and_a_plot_over_budgets(tmp_path: Path, monkeypatch: pytest.Monk
     )
     assert (tmp_path / "post_training-test.svg").read_text().startswith("<?xml")
     assert post_training.main([*words, "--share", "1"]) == 2
+    monkeypatch.setattr(_cells.Cells, "cell", lambda *given: pytest.fail("trained without a plot"))
+    monkeypatch.setattr(post_training.importlib.util, "find_spec", lambda name: None)
+    assert post_training.main([*words, "--budgets", "600"]) == 2
 
 
 def test_the_headline_is_a_column() -> None:
@@ -96,4 +99,9 @@ def test_pair_sets_are_made_step_by_step_and_once(tmp_path: Path) -> None:
     assert merge[2] == dedup[dedup.index("--out") + 1]
     assert dedup[dedup.index("--encoder") + 1] == "runs/plain-0" and made.name.endswith("+merge")
     assert sets.cleaned("shop", steps, Path("runs/plain-0")) == made and len(called) == 3
+    assert sets.cleaned("shop", ["dedup without floor"], Path("runs/plain-0")) != made
+    (bare,) = called[3:]
+    assert bare[1] == "dedup" and bare[bare.index("--floor") + 1] == "0"
+    assert "--floor" not in dedup and bare[bare.index("--out") + 1] != dedup[-1]
+    called.pop()
     assert sets.pairs("shop") != made and "--levels" not in called[3]

@@ -75,6 +75,11 @@ class Cropper:
         found = " ".join(sorted(table.digest for table in self._tables.values()))
         return hashlib.blake2b(found.encode(), digest_size=16).hexdigest()
 
+    @property
+    def looks(self) -> bool:
+        """Whether it finds the product in any picture, known or not."""
+        return self._detector is not None
+
     def can_show(self, picture: Picture) -> bool:
         """Whether it is known, or can be found out here, where the product is in a picture."""
         return self._detector is not None or self._kept(picture) is not None
@@ -156,6 +161,24 @@ def cut_out(picture: Picture, box: Box, canvas: tuple[int, int] | None) -> np.nd
         picture = np.asarray(open_picture(picture))
     part = np.ascontiguousarray(box.of(picture))
     return part if canvas is None else fit_canvas(Image.fromarray(part), *canvas)
+
+
+def made_photo(photo: Picture, encoder: Any) -> Content:
+    """A photo that was made for a measurement, so no table knows it: shown without a crop where
+    ``encoder`` cannot look for one."""
+    from moonshelf.catalog.product import Content
+
+    cropper = getattr(encoder, "cropper", None)
+    blind = cropper is not None and not cropper.can_show(photo)
+    return Content(images=(photo,), crops=() if blind else None)
+
+
+def crop_notes(encoder: Any) -> tuple[str, ...]:
+    """What :func:`made_photo` leaves out for this encoder, for those who read the figures."""
+    cropper = getattr(encoder, "cropper", None)
+    if cropper is None or cropper.looks:
+        return ()
+    return (f"photos are shown without a crop: {cropper.name} has not looked at made ones",)
 
 
 def use_crops(encoder: Any, catalog: Kept) -> None:

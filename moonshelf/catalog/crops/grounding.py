@@ -4,7 +4,8 @@ The paper prompts Qwen2.5-VL with image and title (methods.md 4.4); it leaves op
 what a bad answer is worth. Here any server of the OpenAI chat protocol is asked (extra ``llm``).
 The title is a stranger's text and stands inside a fence; whatever it or the picture says, an answer
 is four numbers that make a box inside the picture, or it is asked for once more and then given up
-(``no usable answer``). What the server's state is to blame for is put off to a later call.
+(``no usable answer``). What the server's state is to blame for is put off to a later call;
+an answer without words is no usable one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import base64
 import hashlib
 import io
 import json
-import re
+import string
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -22,19 +23,18 @@ import numpy as np
 from pydantic import Field
 
 from moonshelf.catalog.crops.box import NO_BOX, Box, Looked, Missing, shown
-from moonshelf.catalog.crops.looking import NotLooked
-from moonshelf.chat.client import Client, RequestRefused, ServerError
-from moonshelf.chat.fence import fence, fenced
+from moonshelf.catalog.crops.looking import NotLooked, Refused
+from moonshelf.chat.client import Client, NoAnswer, RequestRefused, ServerError
+from moonshelf.chat.fence import fence, fenced, sendable
 from moonshelf.chat.ledger import Ledger
 from moonshelf.chat.settings import ServerSettings
 
-NO_ANSWER, REFUSED = "no usable answer", "refused by the server"
+NO_ANSWER = "no usable answer"
 TRIES = 2
 _OUTSIDE = 0.02  # of a side: models name edges a little beyond the picture
 _MOST_TITLE = 400
 _MOST_SHOWN = 1000  # characters of a bad answer, when the model is shown it
 _MOST_FAILURES = 5
-_CODE = re.compile(r"```\w*\s*(.*?)```", re.DOTALL)
 _PROMPT = """\
 Find the product that is for sale in the picture: the thing itself, whole, without its shadow, the \
 person who wears or holds it, its surroundings, and other products shown beside it.
@@ -83,7 +83,7 @@ class Grounding:
         self._settings, self.ledger = settings, Ledger(settings.prices)
         waits = {} if sleep is None else {"sleep": sleep}
         self._client = Client(settings, self.ledger, **waits)
-        self._lock, self._failures = threading.Lock(), 0
+        self._lock, self._failures, self._heard = threading.Lock(), 0, False
         asked = [_PROMPT, _UNITS, settings.coordinates, settings.side, settings.multiple]
         digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:8]
         self.version = f"1, {settings.model}, prompt {digest}"
@@ -97,7 +97,8 @@ class Grounding:
 
         Raises:
             NotLooked: the server failed at this picture; another time it may not.
-            ServerError: it failed at several in a row, or cannot be reached.
+            Refused: it does not take the request.
+            ServerError: it failed at several in a row, or never said a word.
             UsageError: wrong key, model or address.
         """
         sent = _sized(picture, self._settings.multiple)
@@ -105,28 +106,37 @@ class Grounding:
         for _ in range(TRIES):
             try:
                 reply = self._client.complete(messages).text
-            except RequestRefused:
-                return Missing(REFUSED)
+            except RequestRefused as error:
+                self._answered()
+                raise Refused(error.what, error.where) from error
+            except NoAnswer:
+                self._answered()
+                break
             except ServerError as error:
                 self._failed(error)
                 raise NotLooked(error.what) from error
-            self._failures = 0
+            self._answered()
             try:
                 found = read_box(reply, self._settings.coordinates, *sent.shape[:2])
             except BadBox as error:
                 self.ledger.count(corrected=1)
                 again = f"That is no answer: {error}. Answer with the JSON object alone."
-                said = {"role": "assistant", "content": reply[:_MOST_SHOWN]}
+                said = {"role": "assistant", "content": sendable(reply[:_MOST_SHOWN])}
                 messages = [messages[0], said, {"role": "user", "content": again}]
                 continue
             return Missing(NO_BOX) if found is None else shown(found)
         self.ledger.count(unanswered=1)
         return Missing(NO_ANSWER)
 
+    def _answered(self) -> None:
+        with self._lock:
+            self._failures, self._heard = 0, True
+
     def _failed(self, error: ServerError) -> None:
         with self._lock:
             self._failures += 1
-            if not error.answered or self._failures >= _MOST_FAILURES:
+            self._heard |= error.answered
+            if not self._heard or self._failures >= _MOST_FAILURES:
                 raise error
 
 
@@ -139,9 +149,8 @@ def read_box(reply: str, coordinates: str, height: int, width: int) -> Box | Non
     Raises:
         BadBox: the reply is anything but one box inside the picture.
     """
-    code = _CODE.search(reply)
     try:
-        found = json.loads(code[1] if code else reply, parse_constant=_no_number)
+        found = json.loads(_unwrapped(reply), parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise BadBox("it is not JSON") from None
     if isinstance(found, list) and len(found) == 1:
@@ -164,6 +173,14 @@ def read_box(reply: str, coordinates: str, height: int, width: int) -> Box | Non
     if not (box.width > 0 and box.height > 0):
         raise BadBox("right is not above left, or bottom not above top")
     return box
+
+
+def _unwrapped(reply: str) -> str:
+    """What stands in the first code block, without its language; all where there is none."""
+    # No regular expression: a hostile reply would make it take the square of its length.
+    _, opened, rest = reply.partition("```")
+    code, closed, _ = rest.partition("```")
+    return code.lstrip(string.ascii_letters) if opened and closed else reply
 
 
 def _is_number(value: Any) -> bool:

@@ -4,7 +4,7 @@
 ``right`` ``bottom`` (the crop as it is shown; null where there is none) and ``reason`` (why there
 is none). Kind, format, detector and its version stand in the file's metadata. A file appears whole
 or not at all, and is added to by writing it anew. Boxes may have cost money, so the folder is no
-cache.
+cache (see keeping.py).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from moonshelf.files import whole_file
 FORMAT = 1
 BOX = "box"
 """The reason of a picture that has a crop, in counts."""
+_LEAST_SIDE = 1e-3  # of a picture: crops have 5 % of its area, so their sides are far longer
 _SIDES = ("left", "top", "right", "bottom")
 _SCHEMA = pa.schema(
     [
@@ -59,13 +60,16 @@ class CropTable:
         return cls(detector, version, pa.Table.from_pylist(rows, schema=_SCHEMA))
 
     @classmethod
-    def open(cls, catalog: Path, detector: str) -> CropTable:
+    def open(cls, catalog: Path, detector: str, file: Path | None = None) -> CropTable:
         """What ``detector`` said of the pictures of the catalogue in the folder ``catalog``.
+
+        Args:
+            file: one that is not finished, in place of the catalogue's own.
 
         Raises:
             CatalogError: nothing yet, or the file is damaged.
         """
-        file = table_file(catalog, detector)
+        file = file or table_file(catalog, detector)
         cure = f"make it: moonshelf catalog crops {catalog} --detector {detector}"
         if not file.is_file():
             raise CatalogError("there are no crops of this detector", where=str(file), cure=cure)
@@ -78,6 +82,8 @@ class CropTable:
             if not table.schema.equals(_SCHEMA) or facts["detector"] != detector:
                 raise ValueError("other columns or another detector")
             table.validate(full=True)
+            if table["picture"].null_count:
+                raise ValueError("a line without a picture")
             found = cls(detector, facts["version"], table)
             found._refuse_impossible()
             return found
@@ -94,6 +100,8 @@ class CropTable:
         inside = (left >= 0) & (left < right) & (right <= 1) & (top >= 0) & (top < bottom)
         if not (inside & (bottom <= 1)).all():
             raise ValueError("a box lies outside its picture")
+        if ((right - left < _LEAST_SIDE) | (bottom - top < _LEAST_SIDE)).any():
+            raise ValueError("a box is thinner than any crop")
 
     def __len__(self) -> int:
         """The number of pictures that were looked at."""
@@ -151,8 +159,8 @@ class CropTable:
         own = {self._hashes[k].tobytes(): self[k] for k in range(len(self))}
         return CropTable.of(self.detector, self.version, {**own, **more})
 
-    def write(self, catalog: Path) -> Path:
-        """Puts the table into the catalogue's folder, in place of an older one.
+    def write(self, catalog: Path, file: Path | None = None) -> Path:
+        """Puts the table into the catalogue's folder, in place of an older one, or into ``file``.
 
         Raises:
             CatalogError: the folder cannot be written to. DiskFullError: there is no room.
@@ -165,7 +173,7 @@ class CropTable:
             "version": self.version,
         }
         table = pa.Table.from_pylist(rows, schema=_SCHEMA).replace_schema_metadata(facts)
-        file = table_file(catalog, self.detector)
+        file = file or table_file(catalog, self.detector)
         with writing(file), whole_file(file) as out, pa.ipc.new_file(out, table.schema) as writer:
             writer.write_table(table)
         return file

@@ -30,7 +30,28 @@ def pixels_of(photo: bytes) -> np.ndarray:
 
 def fresh(*given: object) -> bytes:
     """Not from memory."""
-    return augmented_photo.__wrapped__(*given)
+    augmented_photos._PHOTOS.clear()
+    return augmented_photo(*given)
+
+
+def test_photos_are_kept_and_pictures_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    memory: dict = {}
+
+    def make(picture: bytes, key: str, seed: int, strength: float) -> bytes:
+        made.append(key)
+        return f"{key} {seed} {strength}".encode()
+
+    monkeypatch.setattr(augmented_photos, "_made", make)
+    monkeypatch.setattr(augmented_photos, "_PHOTOS", memory)
+    monkeypatch.setattr(augmented_photos, "KEPT", 2)
+    large = bytes(100_000)
+    for key in ("a", "b", "a", "c", "a", "b"):  # c takes the place of b, not of a
+        assert augmented_photo(large, key) == f"{key} 0 0.5".encode()
+    assert made == ["a", "b", "c", "b"]
+    assert len(memory) == 2
+    assert all(len(asked[0]) == 16 and large not in asked for asked in memory)
+    assert augmented_photo(large + b"1", "b") and made[-2:] == ["b", "b"]
 
 
 def test_a_photo_depends_on_nothing_but_what_it_is_made_from() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
@@ -92,7 +93,7 @@ def test_another_version_is_not_mixed_in(tmp_path: Path) -> None:
     found = look_at_pictures(catalog, Scripted("2"), replace=True)
     assert found.looked == 3 and CropTable.open(catalog.path, "foreground").version == "2"
     before = table_file(catalog.path, "foreground").stat().st_mtime_ns
-    assert look_at_pictures(catalog, Scripted("2"), replace=True).looked == 0
+    assert look_at_pictures(catalog, Scripted("2"), renew=True).looked == 0
     assert table_file(catalog.path, "foreground").stat().st_mtime_ns == before
 
 
@@ -116,6 +117,17 @@ def test_a_damaged_table_is_refused_and_can_be_made_anew(tmp_path: Path) -> None
         CropTable.of("foreground", "7", {bytes(16): box}).write(catalog.path)
         with pytest.raises(CatalogError, match="outside its picture"):
             CropTable.open(catalog.path, "foreground")
+    box = Box(0, 0, 1e-320, 1)  # taller than any number once it fills a canvas
+    CropTable.of("foreground", "7", {bytes(16): box}).write(catalog.path)
+    with pytest.raises(CatalogError, match="thinner than any crop"):
+        CropTable.open(catalog.path, "foreground")
+    with pa.memory_map(str(file)) as source, pa.ipc.open_file(source) as reader:
+        schema = reader.schema
+    nameless = pa.Table.from_pylist([{"picture": None, "reason": "x"}], schema=schema)
+    with file.open("wb") as out, pa.ipc.new_file(out, schema) as writer:
+        writer.write_table(nameless)
+    with pytest.raises(CatalogError, match="without a picture"):
+        CropTable.open(catalog.path, "foreground")
     file.write_bytes(whole[:100])
     assert look_at_pictures(catalog, Scripted(), replace=True).looked == 2
 

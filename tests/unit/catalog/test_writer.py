@@ -119,7 +119,12 @@ def test_existing_folders_are_not_overwritten_unasked(tmp_path: Path) -> None:
         CatalogWriter(path)
     with pytest.raises(UsageError, match="exclude"):
         CatalogWriter(path, append=True, replace=True)
+    for name in ("crops", "cache"):
+        (path / name).mkdir()
+        (path / name / "file").write_bytes(name.encode())
     assert [p.id for p in write(path, product(2), replace=True)] == ["p2"]
+    # Boxes by picture hash may have cost money; a cache is made again.
+    assert (path / "crops" / "file").read_bytes() == b"crops" and not (path / "cache").exists()
     other = tmp_path / "holiday"
     other.mkdir()
     (other / "photo.jpg").write_bytes(b"dear")

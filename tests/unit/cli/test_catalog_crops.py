@@ -26,6 +26,8 @@ def test_figures_and_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert found["requests"] is None and page.read_text().count("<img") == 12
     code, out, _ = run(capsys, shop)
     assert code == 0 and "0 pictures looked at now, 12 known" in out
+    code, out, _ = run(capsys, shop, "--replace")
+    assert code == 0 and "12 pictures looked at now" in out and "0 known" in out
     for name in ("center", "random"):
         assert run(capsys, shop, "--detector", name, "--threads", "1")[0] == 0
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from moonshelf.encoder.sequence import ATTRIBUTE, CATEGORY, IMAGE, PAD, TEXT
 from moonshelf.encoder.text import TextTokenizer
 from moonshelf.encoder.vision_language import VisionLanguageEncoder
 from moonshelf.encoder.weights import Held, drafting
-from moonshelf.errors import CheckpointError, MoonshelfError, UsageError
+from moonshelf.errors import CheckpointError, UsageError
 from moonshelf.training.optim import build_optimizer, embedding_names
 from moonshelf.training.settings import OptimizerConfig
 from tests.unit.encoder.conftest import CONFIGS, mixed_contents, photo, titles, wake
@@ -115,6 +117,22 @@ def test_values_and_gradients_are_those_of_the_written_form(arm: str) -> None:
             torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
 
 
+def test_threads_share_a_layer_and_keep_their_own_kinds() -> None:
+    one, both_inside = layer(kind="guided").eval(), threading.Barrier(2)
+    x = torch.randn(1, 4, 12, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+
+    def made(kind: int) -> Tensor:
+        with torch.no_grad(), told([one], torch.full((1, 4), kind)):
+            both_inside.wait(20)
+            return one(x)
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(made, (CATEGORY, ATTRIBUTE)))
+    for kind, ours in zip((CATEGORY, ATTRIBUTE), found, strict=True):
+        torch.testing.assert_close(ours, written_out(one, x, torch.full((1, 4), kind)))
+    assert (found[0] - found[1]).abs().max() > 0.1
+
+
 def test_experts_without_tokens_have_no_gradient() -> None:
     one = layer(kind="guided", general=8, top_k=1)
     one(torch.randn(1, 1, 12, dtype=torch.float64)).sum().backward()
@@ -178,7 +196,7 @@ def test_a_saved_encoder_loads_to_itself_and_no_other_way(tmp_path: Path) -> Non
         other = tmp_path / "other"
         encoder.save(other)
         (other / "encoder.json").write_text(json.dumps(described))
-        with pytest.raises(MoonshelfError, match=message):
+        with pytest.raises(CheckpointError, match=message):
             load_encoder(other)
 
 

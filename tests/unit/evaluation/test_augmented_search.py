@@ -13,7 +13,7 @@ from PIL import Image
 from moonshelf.catalog.product import Product, Query, View
 from moonshelf.errors import UsageError
 from moonshelf.evaluation import evaluate
-from moonshelf.evaluation.augmented import ask_with_photos, photo_content
+from moonshelf.evaluation.augmented import ask_with_photos, product_photo
 from moonshelf.evaluation.controls import RandomEmbedder
 from moonshelf.evaluation.report import to_html, to_json, to_markdown
 from moonshelf.evaluation.shelf import Shelf
@@ -101,8 +101,8 @@ def test_fewer_queries_are_some_of_the_same_and_the_pool_stays() -> None:
     np.testing.assert_array_equal(some.item_rows, every.item_rows)
     assert {*ask_with_photos(task(queries=9), shelf, "test", 1).query_rows} != {*some.query_rows}
     row = int(some.query_rows[0])
-    assert photo_content(shelf, row, 0, 0.5) == photo_content(Shelf(catalog(60)), row, 0, 0.5)
-    assert photo_content(shelf, row, 0, 0.5).images != shelf.catalog[row].images
+    assert product_photo(shelf, row, 0, 0.5) == product_photo(Shelf(catalog(60)), row, 0, 0.5)
+    assert product_photo(shelf, row, 0, 0.5) != shelf.catalog[row].images[0]
 
 
 def measured(shop: MemoryCatalog, *tasks: dict[str, Any], embedder: Any = None) -> Any:
@@ -137,6 +137,9 @@ def test_the_headline_prefers_photos_of_users() -> None:
     told = to_json([both])["embedders"][0]["image_search_recall"]
     assert told["metrics"]["HitRate@10"]["value"] == both.value("taken", "HitRate@10")
     assert {*told["metrics"]} == {"HitRate@1", "HitRate@10"}
+    gone = {**AUGMENTED, "name": "gone", "own": "removed"}  # other variants alone are right
+    assert measured(shop, gone, AUGMENTED).image_search.task == "made"
+    assert measured(shop, gone).image_search is None
     alone = measured(shop, tasks[0])
     assert alone.image_search is None
     assert to_json([alone])["embedders"][0]["image_search_recall"] is None

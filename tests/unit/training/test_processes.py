@@ -43,7 +43,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
 
 def listed() -> list[tuple[int, int, str]]:
     """(process, parent, command) of every process that has not ended."""
-    told = subprocess.run(["ps", "-e", "-o", "pid=,ppid=,stat=,args="], stdout=subprocess.PIPE)
+    told = subprocess.run(
+        ["ps", "-ww", "-e", "-o", "pid=,ppid=,stat=,args="], stdout=subprocess.PIPE
+    )
     rows = [line.split(maxsplit=3) for line in told.stdout.decode(errors="replace").splitlines()]
     return [(int(r[0]), int(r[1]), r[3]) for r in rows if len(r) == 4 and r[2][0] != "Z"]
 
