@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import shutil
 import time
@@ -113,6 +114,17 @@ def lock_folder(folder: Path, busy: MoonshelfError) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a+b") as file, locked(file, busy):
+        yield
+
+
+@contextlib.contextmanager
+def one_makes(path: Path) -> Iterator[None]:
+    """One process at a time makes ``path``; the others wait, however long that takes, and then look
+    at what is there. The lock is an empty file beside it, which stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.with_name(f".{path.name}.lock").open("ab")
+    busy = MoonshelfError("is being made", where=str(path), cure="wait until it is done")
+    with file, locked(file, busy, wait_s=math.inf):
         yield
 
 

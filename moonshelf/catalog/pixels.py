@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +30,7 @@ from moonshelf.catalog.manifest import MANIFEST
 from moonshelf.catalog.problem import Problem
 from moonshelf.catalog.store import Catalog
 from moonshelf.errors import CatalogError, DataError, ImageError, UsageError
-from moonshelf.files import atomic_folder, locked, write_json_atomically
+from moonshelf.files import atomic_folder, one_makes, write_json_atomically
 from moonshelf.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -81,8 +80,7 @@ class PixelCache:
     ) -> PixelCache:
         """The cache of ``catalog`` for a canvas; decoded now unless it is there already. Its rows
         are those of the products, or of the query table; with ``crops`` it holds what these cut
-        out. Of processes that ask at once, one
-        decodes; the others wait and open what it made.
+        out. Of processes that ask at once, one decodes; the others wait and open what it made.
 
         Raises:
             UsageError: the canvas has no pixels.
@@ -95,7 +93,7 @@ class PixelCache:
         # What cannot be opened is none yet, or of an older catalogue: it is only a cache.
         with contextlib.suppress(CatalogError):
             return cls.open(catalog, height, width, of, crops)
-        with writing(folder), _alone(folder):
+        with writing(folder), one_makes(folder):
             with contextlib.suppress(CatalogError):  # made while this process waited
                 return cls.open(catalog, height, width, of, crops)
             with atomic_folder(folder) as scratch:
@@ -170,16 +168,6 @@ def cache_folder(
 ) -> Path:
     name = f"{KINDS[of]}-{height}x{width}"
     return catalog.path / "cache" / (name if crops is None else f"{name}-{crops.detector}")
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time, for as long as that takes: the lock falls with a killed one."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    busy = CatalogError("is being built", where=str(folder), cure="wait until it is done")
-    file = folder.with_name(f".{folder.name}.lock").open("ab")
-    with file, locked(file, busy, wait_s=math.inf):
-        yield
 
 
 def _key(

@@ -10,7 +10,7 @@ mini-batches, all processes; no padding):
 
 The mean over layers is added to the stage's loss with weight ``encoder.experts.load_balance``. It
 is a function of sums, so gradient caching is exact: the first pass gives the sums of the step, and
-each mini-batch of the second pushes back its own share of them (methods.md 10.4).
+each mini-batch of the second pushes back its own share of them (methods.md 4.3).
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ the run that saves or the run that reads keeps them in shards, and are read one 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -231,6 +232,16 @@ def restore_random_states(states: Mapping[str, Any]) -> None:
     random.setstate((version, tuple(numbers), gauss_next))
     if "cuda" in states and torch.cuda.is_available():
         torch.cuda.set_rng_state(_unpacked(states["cuda"]))
+
+
+@contextlib.contextmanager
+def random_states_kept() -> Iterator[None]:
+    """What is drawn inside is as if it had not been: the states are those of before again."""
+    states = random_states()
+    try:
+        yield
+    finally:
+        restore_random_states(states)
 
 
 def _read(path: Path) -> Saved:

@@ -9,7 +9,7 @@ import torch
 
 from moonshelf.encoder.language import LanguageModel, Question
 from moonshelf.errors import DataError
-from moonshelf.training.checkpoint import random_states, restore_random_states
+from moonshelf.training.checkpoint import random_states_kept
 from moonshelf.training.pretrain_settings import Task
 from moonshelf.training.questions import DRAWS, Questions
 
@@ -48,12 +48,11 @@ class AnswerLoss:
     def __call__(self) -> Mapping[str, float]:
         """``answer_loss/describe`` and so on, and ``answer_loss/all``; leaves random states as they
         were."""
-        states = random_states()
         sums = {}
-        for task, rows in self.rows.items():
-            asked = self._questions(task, rows, plain_draws(len(rows), 0), 0.0)
-            sums[task] = answer_sums(self._language, asked, bf16=self._bf16).sum(axis=0)
-        restore_random_states(states)
+        with random_states_kept():
+            for task, rows in self.rows.items():
+                asked = self._questions(task, rows, plain_draws(len(rows), 0), 0.0)
+                sums[task] = answer_sums(self._language, asked, bf16=self._bf16).sum(axis=0)
         found = {
             f"answer_loss/{task}": float(loss / tokens) for task, (loss, tokens) in sums.items()
         }

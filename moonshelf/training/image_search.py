@@ -23,8 +23,9 @@ from moonshelf.catalog.pairs import group_codes
 from moonshelf.catalog.product import Content, View
 from moonshelf.encoder.base import Encoder
 from moonshelf.errors import DataError
-from moonshelf.training.checkpoint import random_states, restore_random_states
+from moonshelf.training.checkpoint import random_states_kept
 from moonshelf.training.contents import ContentSource
+from moonshelf.training.validation import best_ranks
 
 PHOTOS = 200
 LEAST = 10  # products of a gallery
@@ -78,21 +79,12 @@ class ImageSearch:
 
     def __call__(self) -> Mapping[str, float | str]:
         """The figures and what was asked with; leaves random states as they were."""
-        states = random_states()
-        asked = self._encoder.embed(self._photos, bf16=self._bf16)
-        found = self._encoder.embed(self._source(self.rows, View.BOTH), bf16=self._bf16)
-        restore_random_states(states)
+        with random_states_kept():
+            asked = self._encoder.embed(self._photos, bf16=self._bf16)
+            found = self._encoder.embed(self._source(self.rows, View.BOTH), bf16=self._bf16)
         rank = best_ranks(asked @ found.T, self._right)
         found = {f"val/image-search/R@{k}": 100 * float((rank <= k).mean()) for k in KS}
         return {**found, "val/image-search/photos": self.photos}
-
-
-def best_ranks(scores: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Rank of the best right answer among the wrong ones, ties at their middle (methods.md 8.2):
-    ``scores`` float [Q, N], ``right`` bool [Q, N] -> float [Q]."""
-    best = np.where(right, scores, -np.inf).max(axis=1, keepdims=True)
-    higher, equal = (scores > best).sum(1), ((scores == best) & ~right).sum(1)
-    return 1 + higher + equal / 2
 
 
 Asked = list[tuple[Content, np.ndarray]]

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
-import torch
 
 from moonshelf.catalog.product import View
 from moonshelf.encoder.base import Encoder
 from moonshelf.errors import DataError
-from moonshelf.training.checkpoint import random_states, restore_random_states
+from moonshelf.training.checkpoint import random_states_kept
 from moonshelf.training.contents import ContentSource
 
 
@@ -89,23 +88,24 @@ class Validator:
 
     def __call__(self) -> Mapping[str, float]:
         """``val/t-i/R@1`` and so on, in percent; leaves random states as they were."""
-        states = random_states()
         views = sorted({view for pair in self.directions for view in pair})
-        vectors = {
-            view: self._encoder.embed(self._source(self.rows, view), bf16=self._bf16)
-            for view in views
-        }
-        restore_random_states(states)
+        with random_states_kept():
+            vectors = {
+                view: self._encoder.embed(self._source(self.rows, view), bf16=self._bf16)
+                for view in views
+            }
+        own = np.eye(len(self.rows), dtype=bool)
         found: dict[str, float] = {}
         for query, item in self.directions:
-            rank = diagonal_ranks(torch.from_numpy(vectors[query] @ vectors[item].T))
+            rank = best_ranks(vectors[query] @ vectors[item].T, own)
             for k in (1, 10):
-                found[f"val/{query}-{item}/R@{k}"] = 100 * float((rank <= k).double().mean())
+                found[f"val/{query}-{item}/R@{k}"] = 100 * float((rank <= k).mean())
         return found
 
 
-def diagonal_ranks(scores: torch.Tensor) -> torch.Tensor:
-    """Rank of ``scores[i, i]`` in row i, ties at their middle (methods.md 8.2): float [N]."""
-    own = scores.diagonal()[:, None]
-    equal = (scores == own).sum(1) - 1
-    return 1 + (scores > own).sum(1) + equal / 2
+def best_ranks(scores: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Rank of the best right answer among the wrong ones, ties at their middle (methods.md 8.2):
+    ``scores`` float [Q, N], ``right`` bool [Q, N] -> float [Q]."""
+    best = np.where(right, scores, -np.inf).max(axis=1, keepdims=True)
+    higher, equal = (scores > best).sum(1), ((scores == best) & ~right).sum(1)
+    return 1 + higher + equal / 2

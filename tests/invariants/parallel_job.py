@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from moonshelf.catalog.pixels import PixelCache
 from moonshelf.catalog.product import View
 from moonshelf.catalog.store import Catalog
-from moonshelf.encoder import FastConfig, VlmConfig, build_encoder
+from moonshelf.encoder import VlmConfig, build_encoder
 from moonshelf.objectives.contrastive import symmetric_info_nce
 from moonshelf.training.ahead import Loss, Stage, Work, cut
 from moonshelf.training.checkpoint import LoopState
@@ -45,7 +45,7 @@ from moonshelf.training.settings import (
 )
 from moonshelf.training.sharding import Shards, whole
 from moonshelf.training.stages.align import AlignStage
-from tests.invariants.objective_cases import interrupted, objectives
+from tests.invariants.objective_cases import FAST, interrupted, objectives
 
 CPU = torch.device("cpu")
 Arrays = dict[str, np.ndarray]
@@ -292,13 +292,7 @@ def saving(group: Group, out: Path) -> Arrays:
 
 
 ENCODERS = {
-    "fast": FastConfig(
-        vocabulary=300,
-        width=16,
-        dim=16,
-        stem={"width": 8, "blocks": [1, 1]},
-        pictures={"height": 32, "width": 32},
-    ),
+    "fast": FAST,
     "vlm": VlmConfig(
         dim=16,
         pictures={"height": 32, "width": 32},

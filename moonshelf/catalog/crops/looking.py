@@ -7,14 +7,12 @@ one picture belongs to several products, the first one's title goes with it.
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import threading
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -27,8 +25,8 @@ from moonshelf.catalog.crops.table import CropTable, table_file
 from moonshelf.catalog.images import Limits, small_picture
 from moonshelf.catalog.landing import writing
 from moonshelf.catalog.store import Catalog
-from moonshelf.errors import CatalogError, DataError, ImageError, UsageError
-from moonshelf.files import locked
+from moonshelf.errors import DataError, ImageError, UsageError
+from moonshelf.files import one_makes
 from moonshelf.progress import Progress, silent
 
 UNREADABLE, REFUSED = "unreadable", "refused by the server"
@@ -81,8 +79,10 @@ def look_at_pictures(
         UsageError: a server refused the first pictures, and took none.
         MoonshelfError: what the detector cannot go on with; what was found before is kept.
     """
-    began = time.monotonic()
-    with _alone(table_file(catalog.path, detector.name)):
+    began, file = time.monotonic(), table_file(catalog.path, detector.name)
+    with contextlib.ExitStack() as stack:
+        with writing(file):
+            stack.enter_context(one_makes(file))
         kept = Keeping(catalog.path, detector, replace=replace, renew=renew)
         todo = [p for p in main_pictures(catalog) if kept.table.get(p.digest) is None]
         # Tried in vain before: behind all others.
@@ -253,14 +253,3 @@ def _look(
 
 def _is_failure(found: Looked | Exception | None) -> bool:
     return isinstance(found, Exception) and not isinstance(found, Refused)
-
-
-@contextlib.contextmanager
-def _alone(file: Path) -> Iterator[None]:
-    """Of processes that ask at once one looks; the others wait, and find it done."""
-    with writing(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        held = file.with_name(f".{file.name}.lock").open("ab")
-    busy = CatalogError("another process is at these crops", where=str(file), cure="wait for it")
-    with held, locked(held, busy, wait_s=math.inf):
-        yield

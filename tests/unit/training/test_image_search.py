@@ -18,9 +18,9 @@ from moonshelf.catalog.writer import CatalogWriter
 from moonshelf.errors import DataError
 from moonshelf.report.sections import training_section
 from moonshelf.training.contents import ContentSource
-from moonshelf.training.image_search import ImageSearch, best_ranks
+from moonshelf.training.image_search import ImageSearch
 from moonshelf.training.run import train
-from moonshelf.training.validation import Validation
+from moonshelf.training.validation import Validation, best_ranks
 from tests.invariants.resume_job import small_recipe
 from tests.small_shop import picture, write_small_shop
 
